@@ -1,0 +1,18 @@
+"""Traced tensors and what is done with them: gradients, and running without Python."""
+
+from rot180.autograd._grad import grad, value_and_grad
+from rot180.autograd._jit import jit
+from rot180.autograd._steps import steps_of
+from rot180.autograd._tensor import Tensor
+from rot180.autograd._tree import tree_flatten, tree_map, tree_unflatten
+
+__all__ = [
+    "Tensor",
+    "grad",
+    "jit",
+    "steps_of",
+    "tree_flatten",
+    "tree_map",
+    "tree_unflatten",
+    "value_and_grad",
+]

@@ -1,0 +1,144 @@
+"""`jit`: trace a function once for each kind of arguments, then only run its steps."""
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from rot180 import ops
+from rot180.autograd._graph import Graph
+from rot180.autograd._program import evaluate, prepare
+from rot180.autograd._tensor import Tensor, as_array, lift
+from rot180.autograd._tree import TreeDef, tree_flatten, tree_unflatten
+from rot180.errors import ArgumentError
+
+CACHE_SIZE: Final = 512
+
+
+_RESULT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """A recorded function.
+
+    Attributes:
+        graph: The recording.
+        inputs: The values that stand for array arguments.
+        results: The values that the function returned.
+        treedef: The structure of what it returned.
+        leaves: The leaves: a constant, or _RESULT where the next result goes.
+    """
+
+    graph: Graph
+    inputs: list[int]
+    results: list[int]
+    treedef: TreeDef
+    leaves: tuple[Any, ...]
+
+    def evaluate(self, arrays: list[Any]) -> Any:
+        outputs = evaluate(self.graph, self.inputs, self.results, arrays)
+        return _rebuild(self.treedef, self.leaves, outputs)
+
+    def prepare(self) -> Callable[[list[Any]], Any]:
+        program = prepare(self.graph, self.inputs, self.results)
+        treedef, leaves = self.treedef, self.leaves
+        return lambda arrays: _rebuild(treedef, leaves, program(*arrays))
+
+
+def _rebuild(treedef: TreeDef, leaves: Sequence[Any], results: Sequence[Any]) -> Any:
+    remaining = iter(results)
+    filled = [next(remaining) if leaf is _RESULT else leaf for leaf in leaves]
+    return tree_unflatten(treedef, filled)
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that traces `function` once and from then on runs its ops.
+
+    Arguments are trees. Arrays and NumPy scalars in them are traced: a new trace is
+    made for each combination of shapes and dtypes. Everything else (Python numbers,
+    strings, modules) is constant within a trace, and another value means another
+    trace: pass a number that changes often as `numpy.float32(value)`. Arrays that the
+    function takes from outside are constants too.
+
+    Raises:
+        ArgumentError: An argument is neither an array nor hashable.
+        TraceError: The function needed the value of a traced tensor.
+
+    Example:
+        >>> import numpy as np
+        >>> import rot180
+        >>> double = rot180.jit(lambda x: x + x)
+        >>> double(np.array([1.0, 2.0]))
+        array([2., 4.])
+    """
+    traces: OrderedDict[Hashable, Callable[[list[Any]], Any]] = OrderedDict()
+    lock = threading.Lock()
+
+    @functools.wraps(function)
+    def compiled(*args: Any, **named: Any) -> Any:
+        leaves, treedef = tree_flatten((args, named))
+        if any(map(ops.is_traced, leaves)):
+            return function(*args, **named)  # part of the enclosing trace
+        key = (treedef, tuple(map(_key, leaves)))
+        arrays = [leaf for leaf in leaves if _is_array(leaf)]
+        with lock:
+            traced = traces.get(key)
+            if traced is not None:
+                traces.move_to_end(key)
+        if traced is None:
+            trace = _trace(function, treedef, leaves)
+            if not trace.graph.is_closed:  # it holds tensors of an enclosing trace
+                return trace.evaluate(arrays)
+            traced = trace.prepare()
+            with lock:
+                traces[key] = traced
+                if len(traces) > CACHE_SIZE:
+                    traces.popitem(last=False)
+        return traced(arrays)
+
+    return compiled
+
+
+def trace_call(function: Callable[..., Any], *args: Any, **named: Any) -> _Trace:
+    """Returns the recording of one call."""
+    leaves, treedef = tree_flatten((args, named))
+    return _trace(function, treedef, leaves)
+
+
+def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) -> _Trace:
+    graph = Graph()
+    inputs = []
+    arguments = []
+    for leaf in leaves:
+        if _is_array(leaf):
+            inputs.append(graph.new_input(ops.type_of(as_array(leaf))))
+            leaf = Tensor(graph, inputs[-1])
+        arguments.append(leaf)
+    args, named = tree_unflatten(treedef, arguments)
+    outputs, out_tree = tree_flatten(function(*args, **named))
+    results = [lift(graph, leaf) for leaf in outputs if ops.is_traced(leaf)]
+    constants = tuple(_RESULT if ops.is_traced(leaf) else leaf for leaf in outputs)
+    return _Trace(graph, inputs, results, out_tree, constants)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | np.generic)
+
+
+def _key(leaf: Any) -> Hashable:
+    if isinstance(leaf, np.ndarray | np.generic):
+        return leaf.shape, leaf.dtype.char
+    try:
+        hash(leaf)
+    except TypeError:
+        raise ArgumentError(
+            f"jit: an argument of type {type(leaf).__name__} is neither an array nor "
+            "hashable\n"
+            "  Convert it with numpy.asarray, or take it from outside the function."
+        ) from None
+    return type(leaf), leaf

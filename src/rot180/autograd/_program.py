@@ -1,0 +1,155 @@
+"""A graph made ready to run: the steps that matter, and when each value is dropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rot180 import ops, runtime
+from rot180.autograd._graph import Graph, Node
+from rot180.autograd._tensor import Tensor, lift
+from rot180.ops import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped."""
+
+    op: Op
+    run: runtime.Runner
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    dead: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The part of a graph that computes `results` from `inputs`.
+
+    Attributes:
+        inputs: The values given at each run.
+        results: The values wanted.
+        steps: What to do, in order.
+        captures: The values known beforehand.
+        types: Of every value.
+    """
+
+    types: tuple[ops.TensorType, ...]
+    inputs: tuple[int, ...]
+    results: tuple[int, ...]
+    steps: tuple[Step, ...]
+    captures: tuple[tuple[int, Any], ...]
+
+    def __call__(self, *arrays: Any) -> list[Any]:
+        """Returns the results for `arrays`, one per input."""
+        known: list[Any] = [None] * len(self.types)
+        for number, value in self.captures:
+            known[number] = value
+        for number, value in zip(self.inputs, arrays, strict=True):
+            known[number] = value
+        for step in self.steps:
+            outputs = step.run(*[known[i] for i in step.inputs])
+            for number, value in zip(step.outputs, outputs, strict=True):
+                known[number] = value
+            for number in step.dead:
+                known[number] = None
+        return [known[number] for number in self.results]
+
+
+def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Program:
+    """Returns the program that computes `results` of `graph` from `inputs`.
+
+    The graph holds no tensors of another trace.
+    """
+    while any(isinstance(node.op, ops.Composite) for node in graph.nodes):
+        graph, inputs, results = _expanded(graph, inputs, results)
+    nodes = graph.needed_for(results)
+    constants, nodes = _constants(nodes, keep={*results})
+    read = {number for node in nodes for number in node.inputs} | {*results}
+    return Program(
+        types=tuple(graph.types),
+        inputs=tuple(inputs),
+        results=tuple(results),
+        steps=_steps(nodes, keep={*results}),
+        captures=tuple(
+            (i, v) for i, v in (graph.captures | constants).items() if i in read
+        ),
+    )
+
+
+def _constants(
+    nodes: Sequence[Node], keep: set[int]
+) -> tuple[dict[int, Any], list[Node]]:
+    """Runs what has no inputs; returns its values and the other nodes.
+
+    Results are left out, so that each run returns arrays of its own.
+    """
+    values: dict[int, Any] = {}
+    others = []
+    for node in nodes:
+        if node.inputs or not keep.isdisjoint(node.outputs):
+            others.append(node)
+        else:
+            values |= zip(node.outputs, runtime.run(node.op), strict=True)
+    return values, others
+
+
+def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
+    last = {i: n for n, node in enumerate(nodes) for i in node.outputs}
+    last |= {i: n for n, node in enumerate(nodes) for i in node.inputs}
+    dead: list[list[int]] = [[] for _ in nodes]
+    for number, n in last.items():
+        if number not in keep:
+            dead[n].append(number)
+    return tuple(
+        Step(node.op, runtime.Runner(node.op), node.inputs, node.outputs, tuple(numbers))
+        for node, numbers in zip(nodes, dead, strict=True)
+    )
+
+
+def _expanded(
+    graph: Graph, inputs: Sequence[int], results: Sequence[int]
+) -> tuple[Graph, Sequence[int], Sequence[int]]:
+    """Returns the same computation, composite ops replaced by what they stand for."""
+    simpler = Graph()
+    fresh = [Tensor(simpler, simpler.new_input(graph.types[i])) for i in inputs]
+    outputs = _replay(graph, inputs, results, fresh, simpler, expand=True)
+    return simpler, [t.number for t in fresh], [lift(simpler, v) for v in outputs]
+
+
+def evaluate(
+    graph: Graph, inputs: Sequence[int], results: Sequence[int], values: Sequence[Any]
+) -> list[Any]:
+    """Returns `results` of `graph`, given what stands for its `inputs`.
+
+    If a value, or something the graph captured, is a tensor of another trace, the steps
+    are recorded there; otherwise they are run.
+    """
+    leaves = [*values, *graph.captures.values()]
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    if not tensors:
+        return prepare(graph, inputs, results)(*values)
+    host = max((tensor.graph for tensor in tensors), key=lambda g: g.serial)
+    return _replay(graph, inputs, results, values, host, expand=False)
+
+
+def _replay(
+    graph: Graph,
+    inputs: Sequence[int],
+    results: Sequence[int],
+    values: Sequence[Any],
+    host: Graph,
+    *,
+    expand: bool,
+) -> list[Any]:
+    """Records the steps of `graph` in `host`."""
+    known: dict[int, Any] = graph.captures | dict(zip(inputs, values, strict=True))
+    for node in graph.needed_for(results):
+        operands = [Tensor(host, lift(host, known[i])) for i in node.inputs]
+        outputs: Sequence[Any]
+        if expand and isinstance(node.op, ops.Composite):
+            outputs = node.op.expand(*operands)
+        else:
+            numbers = host.add(node.op, tuple(t.number for t in operands))
+            outputs = [Tensor(host, number) for number in numbers]
+        known |= zip(node.outputs, outputs, strict=True)
+    return [known[number] for number in results]

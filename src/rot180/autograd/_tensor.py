@@ -1,0 +1,281 @@
+"""The traced tensor: what a function sees in place of an array while it is recorded."""
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self, cast
+
+import numpy as np
+
+from rot180 import ops
+from rot180.autograd._graph import Graph
+from rot180.errors import ArgumentError, DTypeError, TraceError
+from rot180.ops import Op, TensorType
+
+Operand = Any  # a tensor, an array or a number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """One value of a graph: it has a shape and a dtype but no numbers yet.
+
+    It takes part in arithmetic with tensors, arrays and Python numbers, and in every
+    function of `rot180.functional`.
+    """
+
+    graph: Graph
+    number: int
+
+    __array_ufunc__ = None  # an array on the left leaves the operation to us
+
+    @property
+    def type(self) -> TensorType:
+        """Shape and dtype, as the ops see them."""
+        return self.graph.types[self.number]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One extent per axis."""
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.type.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.type.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type."""
+        return np.dtype(self.type.dtype)
+
+    @property
+    def T(self) -> "Tensor":
+        """The tensor with its axes in reverse order."""
+        return self.transpose()
+
+    def __rot180_apply__(self, op: Op, inputs: tuple[Any, ...]) -> tuple["Tensor", ...]:
+        """Records `op` in the innermost trace that any of `inputs` belongs to."""
+        graph = self.graph
+        for value in inputs:
+            if isinstance(value, Tensor) and value.graph.serial > graph.serial:
+                graph = value.graph
+        numbers = tuple(lift(graph, value) for value in inputs)
+        return tuple(Tensor(graph, number) for number in graph.add(op, numbers))
+
+    def __add__(self, other: Operand) -> "Tensor":
+        return self._pointwise("add", self, other)
+
+    def __radd__(self, other: Operand) -> "Tensor":
+        return self._pointwise("add", other, self)
+
+    def __sub__(self, other: Operand) -> "Tensor":
+        return self._pointwise("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> "Tensor":
+        return self._pointwise("sub", other, self)
+
+    def __mul__(self, other: Operand) -> "Tensor":
+        return self._pointwise("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> "Tensor":
+        return self._pointwise("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> "Tensor":
+        return self._pointwise("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> "Tensor":
+        return self._pointwise("div", other, self)
+
+    def __neg__(self) -> "Tensor":
+        return self._pointwise("neg", self)
+
+    def __pow__(self, exponent: float) -> "Tensor":
+        """Returns a power: the exponent is an integer or 0.5.
+
+        Raises:
+            ArgumentError: The exponent is something else.
+        """
+        if exponent == 0.5:
+            return self._pointwise("sqrt", self)
+        if not isinstance(exponent, int | np.integer) or isinstance(exponent, bool):
+            raise ArgumentError(
+                f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
+                "  Write exp(exponent * log(x)) for positive x."
+            )
+        if exponent < 0:
+            return 1.0 / self ** -int(exponent)
+        return _integer_power(self, int(exponent))
+
+    def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
+        """Returns the same elements in another shape; one extent may be -1.
+
+        Raises:
+            ShapeError: The new shape does not hold as many elements.
+        """
+        wanted = _integers(shape)
+        if wanted.count(-1) == 1:
+            rest = -math.prod(wanted)
+            guess = self.size // rest if rest else 0
+            wanted = tuple(guess if n == -1 else n for n in wanted)
+        return self._apply(ops.Reshape(shape=wanted))
+
+    def transpose(self, *axes: int | Sequence[int]) -> "Tensor":
+        """Returns the tensor with its axes permuted; without arguments, reversed."""
+        order = _integers(axes) if axes else tuple(reversed(range(self.ndim)))
+        return self._apply(ops.Transpose(axes=order))
+
+    def sum(
+        self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False
+    ) -> "Tensor":
+        """Returns the sum over `axis`, one or several; over all by default."""
+        return self._reduce("sum", axis, keepdims)
+
+    def mean(
+        self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False
+    ) -> "Tensor":
+        """Returns the mean over `axis`, one or several; over all by default."""
+        total = self.sum(axis, keepdims=keepdims)
+        return total * (1.0 / max(self.size // max(total.size, 1), 1))
+
+    def max(
+        self, axis: int | Sequence[int] | None = None, *, keepdims: bool = False
+    ) -> "Tensor":
+        """Returns the maximum over `axis`, one or several; over all by default."""
+        return self._reduce("max", axis, keepdims)
+
+    def full(self, value: float) -> "Tensor":
+        """Returns a tensor of this shape and dtype, each element `value`."""
+        return cast("Tensor", ops.full_like(self, value))
+
+    def _reduce(
+        self, kind: Any, axis: int | Sequence[int] | None, keepdims: bool
+    ) -> "Tensor":
+        axes = self._axes(axis)
+        if not axes:
+            return self
+        result = self._apply(ops.Reduce(kind=kind, axes=axes))
+        if keepdims:
+            kept = (1 if i in axes else n for i, n in enumerate(self.shape))
+            return result.reshape(*kept)
+        return result
+
+    def _axes(self, axis: int | Sequence[int] | None) -> tuple[int, ...]:
+        if axis is None:
+            return tuple(range(self.ndim))
+        axes = _integers((axis,))
+        if any(not -self.ndim <= a < self.ndim for a in axes):
+            raise ArgumentError(
+                f"axis {axis} is out of range for a tensor of shape {self.shape}"
+            )
+        return tuple(sorted({a % self.ndim for a in axes}))
+
+    def _pointwise(self, fn: Any, *operands: Operand) -> "Tensor":
+        return self._apply_to(ops.Pointwise(fn), *map(self._weakly, operands))
+
+    def _weakly(self, value: Any) -> Any:
+        """A Python number takes the dtype of the tensor it meets."""
+        if isinstance(value, np.generic) or not isinstance(value, int | float):
+            return value
+        return ops.scalar_like(self, value)
+
+    def _apply(self, op: Op) -> "Tensor":
+        return self._apply_to(op, self)
+
+    def _apply_to(self, op: Op, *inputs: Any) -> "Tensor":
+        (output,) = self.__rot180_apply__(op, inputs)
+        return output
+
+    def _has_no_value(self, wanted: str) -> NoReturn:
+        raise TraceError(
+            f"a traced tensor of shape {self.shape} has no {wanted} yet\n"
+            "  Inside grad and jit, decide on shapes and Python values only; to choose "
+            "by value use where, maximum or relu."
+        )
+
+    def __bool__(self) -> bool:
+        self._has_no_value("truth value")
+
+    def __float__(self) -> float:
+        self._has_no_value("numeric value")
+
+    def __int__(self) -> int:
+        self._has_no_value("numeric value")
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        self._has_no_value("NumPy array")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.type})"
+
+
+def lift(graph: Graph, value: Any) -> int:
+    """Returns the number under which `value` is known in `graph`.
+
+    Raises:
+        TraceError: `value` is a tensor of a trace that began later than `graph` and is
+            over, or is nothing an array can be made of.
+    """
+    if not isinstance(value, Tensor):
+        return graph.capture(as_array(value))
+    if value.graph is graph:
+        return value.number
+    if value.graph.serial > graph.serial:
+        raise TraceError(
+            f"{value!r} was used outside the function whose tracing made it\n"
+            "  Return it from that function instead of storing it elsewhere."
+        )
+    return graph.capture(value, key=(value.graph.serial, value.number))
+
+
+def as_array(value: Any) -> np.ndarray[Any, Any]:
+    """Returns `value` as an array of a dtype that ops know.
+
+    Raises:
+        TraceError: It is not a number or an array of numbers.
+        DTypeError: It holds numbers of another dtype.
+    """
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TraceError(
+            f"a {type(value).__name__} cannot be part of a traced computation\n"
+            "  Pass a NumPy array or a number."
+        )
+    if array.dtype.name not in _DTYPES:
+        raise DTypeError(
+            f"dtype {array.dtype.name} is not supported\n"
+            f"  Convert with .astype; known are {', '.join(_DTYPES)}."
+        )
+    return array
+
+
+_DTYPES = ("float32", "float64", "int32", "int64", "bool")
+
+
+def _integers(values: Iterable[Any]) -> tuple[int, ...]:
+    """(2, 3) from 2, 3 or from (2, 3)."""
+    listed = list(values)
+    if len(listed) == 1 and isinstance(listed[0], Sequence):
+        listed = list(listed[0])
+    return tuple(map(operator.index, listed))
+
+
+def _integer_power(base: Tensor, exponent: int) -> Tensor:
+    """Repeated squaring; the last square is never used and so never computed."""
+    result = None
+    while exponent:
+        if exponent & 1:
+            result = base if result is None else result * base
+        base, exponent = base * base, exponent >> 1
+    return base.full(1.0) if result is None else result

@@ -1,0 +1,331 @@
+"""Layers without a sliding window, losses, and arithmetic on arrays or tensors."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rot180 import ops
+from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.functional._dispatch import one, pointwise, run_or_trace
+from rot180.ops import Layout
+
+
+def add(a: Any, b: Any) -> Any:
+    """Returns `a + b` by NumPy's broadcasting.
+
+    Args:
+        a: Array or tensor, or a Python number.
+        b: Likewise, of the same dtype.
+
+    Raises:
+        ShapeError: The shapes do not broadcast.
+        DTypeError: The dtypes differ.
+    """
+    return pointwise("add", a, b)
+
+
+def multiply(a: Any, b: Any) -> Any:
+    """Returns `a * b` by NumPy's broadcasting; operands as for `add`."""
+    return pointwise("mul", a, b)
+
+
+def subtract(a: Any, b: Any) -> Any:
+    """Returns `a - b` by NumPy's broadcasting; operands as for `add`."""
+    return pointwise("sub", a, b)
+
+
+def divide(a: Any, b: Any) -> Any:
+    """Returns `a / b` by NumPy's broadcasting; floating-point operands."""
+    return pointwise("div", a, b)
+
+
+def exp(x: Any) -> Any:
+    """Returns the exponential of each element; `x` floating-point, of any shape."""
+    return pointwise("exp", x)
+
+
+def log(x: Any) -> Any:
+    """Returns the natural logarithm of each element; `x` floating-point."""
+    return pointwise("log", x)
+
+
+def sqrt(x: Any) -> Any:
+    """Returns the square root of each element; `x` floating-point, of any shape."""
+    return pointwise("sqrt", x)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Returns the greater of `a` and `b`, element by element, with broadcasting."""
+    return pointwise("maximum", a, b)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Returns `a` where `condition` is not zero and `b` elsewhere.
+
+    Args:
+        condition: Bool, or of the dtype of `a` and `b`.
+        a: Floating-point.
+        b: Of the dtype of `a`.
+    """
+    return pointwise("where", condition, a, b)
+
+
+def relu(x: Any) -> Any:
+    """Returns `max(x, 0)` of each element; NaN stays NaN.
+
+    Args:
+        x: Floating-point array or tensor of any shape.
+
+    Raises:
+        DTypeError: `x` is not floating-point.
+    """
+    return pointwise("relu", x)
+
+
+def relu_backward(dy: Any, x: Any) -> Any:
+    """Returns the gradient of `relu`: `dy` where `x > 0`, and 0 elsewhere.
+
+    Args:
+        dy: Gradient of the output, of the shape and dtype of `x`.
+        x: What `relu` was applied to.
+
+    Raises:
+        ShapeError: The shapes differ.
+        DTypeError: The dtypes differ or are not floating-point.
+    """
+    if np.shape(dy) != np.shape(x):
+        raise ShapeError(
+            f"relu_backward: dy has shape {np.shape(dy)}, x has shape {np.shape(x)}\n"
+            "  Pass the gradient of relu(x), which has the shape of x."
+        )
+    return pointwise("relu_grad", dy, x)
+
+
+def total(x: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """Returns the sum over `axis`, one or several; over all by default."""
+    axes = _axes("total", np.ndim(x), axis)
+    return one(ops.Reduce("sum", axes), x) if axes else x
+
+
+def mean(x: Any, axis: int | Sequence[int] | None = None) -> Any:
+    """Returns the mean over `axis`, one or several; over all by default."""
+    axes = _axes("mean", np.ndim(x), axis)
+    count = math.prod(np.shape(x)[a] for a in axes)
+    return pointwise("mul", total(x, axis), 1.0 / max(count, 1))
+
+
+def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
+    """Returns `x` with the axes from `start_dim` to `end_dim` joined into one.
+
+    Args:
+        x: Array or tensor.
+        start_dim: First axis to join; negative counts from the last.
+        end_dim: Last axis to join.
+
+    Raises:
+        ArgumentError: The axes are out of range or in the wrong order.
+    """
+    shape = tuple(np.shape(x))
+    if not shape:
+        return one(ops.Reshape((1,)), x)
+    first, last = (_axis("flatten", len(shape), d) for d in (start_dim, end_dim))
+    if first > last:
+        raise ArgumentError(
+            f"flatten: start_dim={start_dim} comes after end_dim={end_dim}\n"
+            f"    x has shape {shape}"
+        )
+    joined = math.prod(shape[first : last + 1])
+    return one(ops.Reshape((*shape[:first], joined, *shape[last + 1 :])), x)
+
+
+def linear(x: Any, w: Any, b: Any = None) -> Any:
+    """Returns `x @ w.T + b`.
+
+    A linear layer is a convolution without positions:
+    `y[n, k] += x[n, c] * w[k, c]`.
+
+    Args:
+        x: `(..., c)`, float32 or float64.
+        w: `(k, c)`, of the dtype of `x`.
+        b: `(k,)`, or None.
+
+    Returns:
+        `(..., k)`.
+
+    Raises:
+        ShapeError: The extents do not fit.
+        DTypeError: The dtypes differ or are not floating-point.
+    """
+    shape = tuple(np.shape(x))
+    if np.ndim(w) != 2 or not shape or shape[-1] != np.shape(w)[1]:
+        raise ShapeError(
+            f"linear: x of shape {shape} does not fit w of shape {np.shape(w)}\n"
+            "  x is (..., c) and w is (k, c)."
+        )
+    k, c = np.shape(w)
+    op = ops.Conv(ops.Window((), (), (), ()), bias=b is not None)
+    rows = x if len(shape) == 2 else one(ops.Reshape((math.prod(shape[:-1]), c)), x)
+    y = one(op, rows, w) if b is None else one(op, rows, w, b)
+    return y if len(shape) == 2 else one(ops.Reshape((*shape[:-1], k)), y)
+
+
+def log_softmax(x: Any) -> Any:
+    """Returns `x - log(sum(exp(x)))` along the last axis, without overflow.
+
+    Args:
+        x: `(..., classes)`, float32 or float64.
+
+    Raises:
+        ShapeError: `x` has no axes.
+        DTypeError: `x` is not floating-point.
+    """
+    return one(ops.LogSoftmax(), x)
+
+
+def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> Any:
+    """Returns the mean over images of `-log_softmax(logits)[label]`.
+
+    With smoothing, the label counts `1 - label_smoothing` and the mean over all classes
+    counts the rest, as in PyTorch. Source: Szegedy et al., arXiv 1512.00567.
+
+    Args:
+        logits: `(n, classes)`, float32 or float64.
+        labels: `(n,)`, int32 or int64, each from 0 to classes - 1. While tracing, a
+            label outside that range cannot be seen and counts as a loss of 0.
+        label_smoothing: From 0 to 1.
+
+    Returns:
+        One number, of shape `()`.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DTypeError: The labels are not integers, or the logits not floating-point.
+        DataError: A label is out of range.
+        ArgumentError: The smoothing is out of range.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(
+            f"cross_entropy: label_smoothing={label_smoothing!r} is not from 0 to 1"
+        )
+    shape = tuple(np.shape(logits))
+    if len(shape) != 2 or tuple(np.shape(labels)) != shape[:1]:
+        raise ShapeError(
+            f"cross_entropy: logits of shape {shape} do not fit labels of shape "
+            f"{tuple(np.shape(labels))}\n"
+            "  Logits are (n, classes) and labels (n,)."
+        )
+    images, classes = shape
+    _check_labels(labels, classes)
+    scores = one(ops.LogSoftmax(), logits)
+    chosen = one(ops.OneHot(classes, ops.type_of(scores).dtype), labels)
+    if label_smoothing:
+        certain = multiply(chosen, 1.0 - label_smoothing)
+        chosen = add(certain, label_smoothing / classes)
+    summed = one(ops.Reduce("sum", (0, 1)), pointwise("mul", scores, chosen))
+    return pointwise("mul", summed, -1.0 / max(images, 1))
+
+
+def correct(logits: Any, labels: Any) -> Any:
+    """Returns how many images have their greatest logit at their label, as a float.
+
+    Args:
+        logits: `(n, classes)`, float32 or float64.
+        labels: `(n,)`, int32 or int64.
+    """
+    classes = np.shape(logits)[1]
+    chosen = one(ops.OneHot(classes, ops.type_of(logits).dtype), labels)
+    score = one(ops.Reduce("sum", (1,)), pointwise("mul", logits, chosen))
+    hits = pointwise("equal", score, one(ops.Reduce("max", (1,)), logits))
+    return one(ops.Reduce("sum", (0,)), hits)
+
+
+def batch_norm(
+    x: Any, w: Any, b: Any, *, eps: float = 1e-5, layout: Layout = "channels_first"
+) -> tuple[Any, Any, Any]:
+    """Returns `(y, mean, var)`: `x` normalised over the batch, and its statistics.
+
+    Each channel is shifted to mean 0, divided by `sqrt(var + eps)`, multiplied by `w`
+    and shifted by `b`. Source: Ioffe and Szegedy, arXiv 1502.03167.
+
+    Args:
+        x: `(n, c, *spatial)`, or `(n, *spatial, c)` with channels last.
+        w: `(c,)`, of the dtype of `x`.
+        b: `(c,)`, of the dtype of `x`.
+        eps: Added to the variance.
+        layout: Where the channels stand.
+
+    Returns:
+        `y` of the shape of `x`; `mean` and `var`, the latter divided by the number of
+        elements, of shape `(c,)`.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DTypeError: The dtypes differ or are not floating-point.
+        ArgumentError: `eps` is negative or the layout unknown.
+    """
+    y, mean_, var = run_or_trace(ops.BatchNorm(layout, float(eps)), x, w, b)
+    return y, mean_, var
+
+
+def normalise(
+    x: Any,
+    w: Any,
+    b: Any,
+    mean: Any,
+    var: Any,
+    *,
+    eps: float = 1e-5,
+    layout: Layout = "channels_first",
+) -> Any:
+    """Returns `(x - mean) / sqrt(var + eps) * w + b`, statistics given per channel.
+
+    Args:
+        x: `(n, c, *spatial)`, or `(n, *spatial, c)` with channels last.
+        w: `(c,)`; so are `b`, `mean` and `var`.
+        b: Shift.
+        mean: Subtracted.
+        var: Its root is divided by.
+        eps: Added to the variance.
+        layout: Where the channels stand.
+    """
+    ops.check_layout("normalise", layout)
+    deviation = sqrt(pointwise("add", var, eps))
+    gain = pointwise("div", w, deviation)
+    shift = pointwise("sub", b, pointwise("mul", mean, gain))
+    ndim = np.ndim(x)
+    shape = [1] * ndim
+    shape[ops.channel_axis(layout, ndim)] = np.shape(mean)[0]
+    column = ops.Reshape(tuple(shape))
+    scaled = pointwise("mul", x, one(column, gain))
+    return pointwise("add", scaled, one(column, shift))
+
+
+def _axes(op: str, ndim: int, axis: int | Sequence[int] | None) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(ndim))
+    listed = axis if isinstance(axis, Sequence) else (axis,)
+    return tuple(sorted({_axis(op, ndim, a) for a in listed}))
+
+
+def _axis(op: str, ndim: int, axis: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise ArgumentError(
+            f"{op}: axis {axis} is out of range for {ndim} axes\n"
+            f"  Use {-ndim} to {ndim - 1}."
+        )
+    return axis % ndim
+
+
+def _check_labels(labels: Any, classes: int) -> None:
+    if ops.is_traced(labels):
+        return
+    array = np.asarray(labels)
+    if array.size and array.dtype.kind in "iu":
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >= classes:
+            raise DataError(
+                f"cross_entropy: label {low if low < 0 else high} is out of range\n"
+                f"  With {classes} classes, labels go from 0 to {classes - 1}."
+            )

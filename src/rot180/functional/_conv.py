@@ -1,0 +1,453 @@
+"""Convolution and its gradients on arrays or traced tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rot180 import ops
+from rot180.functional._calls import (
+    Calls,
+    add_axis,
+    as_array,
+    check_out,
+    compute,
+    finish,
+    is_traced,
+    type_of,
+)
+from rot180.functional._dispatch import pointwise
+from rot180.ops import Layout
+
+Ints = int | Sequence[int]
+
+_forward = Calls()
+_input_grad = Calls()
+_weight_grad = Calls()
+_bias_grad = Calls()
+
+
+def conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Any = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    flip: bool = False,
+    layout: Layout = "channels_first",
+    algorithm: str = "auto",
+    out: Any = None,
+) -> Any:
+    """Slide the filter `w` over `x`, in any number of spatial dimensions.
+
+        y[n, k, p] += x[n, c, p*stride + r*dilation - pad] * w[k, c, r]
+
+    Positions outside `x` read as zero. This is the correlation of neural networks; with
+    `flip` it is the true convolution, the filter rotated by 180 degrees.
+
+    Args:
+        x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64. With
+            `layout="channels_last"`, `(n, *size, c)`.
+        w: `(k, c/groups, *kernel)`, of the dtype of `x`; its axes set the number of
+            spatial dimensions. Channels last, `(*kernel, c/groups, k)`.
+        b: `(k,)`, added to every position; or None.
+        stride: Step between output positions; one int, or one per dimension.
+        padding: An int; one per dimension; `(low, high)` per dimension, negative ones
+            crop; or `"valid"`, `"same"`, `"same_lower"`, `"full"`, `"causal"`.
+        dilation: Step between filter taps.
+        groups: Number of channel groups that do not see each other.
+        padding_mode: `"zeros"`.
+        flip: Whether the filter is read backwards.
+        layout: `"channels_first"` or `"channels_last"`, where the channels stand.
+        algorithm: `"auto"` or `"direct"`.
+        out: A contiguous array that takes the result and overlaps no operand.
+
+    Returns:
+        `y`, `(n, k, *output)` in the layout of `x`; with no image axis if `x` had none.
+        One image alone, or any number of threads, gives the same bits.
+
+    Raises:
+        ShapeError: The shapes do not fit each other.
+        DTypeError: The dtypes differ, or are not float32 or float64.
+        ArgumentError: An option is out of range, or `out` cannot take the result.
+    """
+    try:
+        bias = None if b is None else (b.shape, b.strides, b.dtype)
+        key = (
+            x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, stride,
+            padding, dilation, groups, flip, layout, padding_mode, algorithm,
+        )  # fmt: skip
+        call = _forward[key]
+    except (KeyError, TypeError, AttributeError):
+        call = key = None  # type: ignore[assignment]
+    if call is not None and out is None:
+        y = np.empty(call.shape, call.dtype)
+        if b is None:
+            call.entry(y, x, w, call.count)
+        else:
+            call.entry(y, x, w, b, call.count)
+        return y
+    x, w, b = as_array(x), as_array(w), None if b is None else as_array(b)
+    ops.check_modes("conv", padding_mode=padding_mode, algorithm=algorithm)
+    types = type_of("conv", "x", x), type_of("conv", "w", w)
+    _, batched = ops.conv_rank("conv", *types, layout)
+    images = add_axis(x, batched)
+    op = ops.conv_op(
+        "conv",
+        type_of("conv", "x", images),
+        types[1],
+        None if b is None else type_of("conv", "b", b),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        flip=flip,
+        layout=layout,
+    )
+    inputs = (images, w) if b is None else (images, w, b)
+    if out is None:
+        key = _key(x, w, b, stride, padding, dilation, groups, flip, layout,
+                   padding_mode, algorithm)  # fmt: skip
+        return compute(op, inputs, batched=batched, calls=_forward, key=key)
+    return _into(op, "conv", out, inputs, batched)
+
+
+def _key(x: Any, w: Any, b: Any, *options: Any) -> Any:
+    """The key under which a call is remembered, None where it cannot be."""
+    try:
+        bias = None if b is None else (b.shape, b.strides, b.dtype)
+        key = (x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, *options)
+        hash(key)
+    except (TypeError, AttributeError):
+        return None
+    return key
+
+
+def _into(op: ops.Conv, name: str, out: Any, inputs: tuple[Any, ...], batched: bool) -> Any:
+    (result,) = op.infer(*(type_of(name, "operand", v) for v in inputs))
+    if not batched:
+        result = ops.TensorType(result.shape[1:], result.dtype)
+    check_out(name, out, result, *inputs)
+    out[...] = compute(op, inputs, batched=batched)
+    return out
+
+
+def conv_input_grad(
+    dy: Any,
+    w: Any,
+    x_shape: Sequence[int],
+    *,
+    stride: Ints = 1,
+    padding: Any = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    flip: bool = False,
+    layout: Layout = "channels_first",
+    algorithm: str = "auto",
+) -> Any:
+    """The gradient of `conv` by its input.
+
+    The rotated filter slides over the whole padded `dy`: a full convolution.
+
+        dx[n, c, p*stride + r*dilation - pad] += dy[n, k, p] * w[k, c, r]
+
+    Args:
+        dy: The gradient of the output, `(n, k, *output)`, or without `n`.
+        w: The filter, as in `conv`, of the same dtype.
+        x_shape: The shape of the input.
+        stride: This and the rest as in `conv`.
+
+    Returns:
+        `dx`, of shape `x_shape`.
+
+    Raises:
+        ShapeError: The shapes do not fit each other.
+        DTypeError: The dtypes differ, or are not float32 or float64.
+        ArgumentError: An option is out of range.
+    """
+    options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
+    try:
+        call = _input_grad[_fast_key(dy, w, x_shape, options)]
+    except (KeyError, TypeError, AttributeError):
+        pass
+    else:
+        return finish(call, (dy, w), None)
+    name = "conv_input_grad"
+    dy, w = as_array(dy), as_array(w)
+    ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
+    types = type_of(name, "dy", dy), type_of(name, "w", w)
+    _, batched = ops.conv_rank(name, *types, layout, name="dy")
+    images = add_axis(dy, batched)
+    shape = tuple(x_shape) if batched else (1, *x_shape)
+    op = ops.conv_input_grad_op(
+        name,
+        type_of(name, "dy", images),
+        types[1],
+        shape,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        flip=flip,
+        layout=layout,
+    )
+    key = _key_or_none(dy, w, x_shape, options)
+    return compute(op, (images, w), batched=batched, calls=_input_grad, key=key)
+
+
+def conv_weight_grad(
+    dy: Any,
+    x: Any,
+    w_shape: Sequence[int],
+    *,
+    stride: Ints = 1,
+    padding: Any = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    flip: bool = False,
+    layout: Layout = "channels_first",
+    algorithm: str = "auto",
+) -> Any:
+    """The gradient of `conv` by its filter: the correlation of `x` with `dy`.
+
+        dw[k, c, r] += x[n, c, p*stride + r*dilation - pad] * dy[n, k, p]
+
+    Args:
+        dy: The gradient of the output, `(n, k, *output)`, or without `n`.
+        x: The input, as in `conv`, of the same dtype.
+        w_shape: The shape of the filter.
+        stride: This and the rest as in `conv`.
+
+    Returns:
+        `dw`, of shape `w_shape`; zeros for no images at all. Any number of threads
+        gives the same bits.
+
+    Raises:
+        ShapeError: The shapes do not fit each other.
+        DTypeError: The dtypes differ, or are not float32 or float64.
+        ArgumentError: An option is out of range.
+    """
+    options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
+    try:
+        call = _weight_grad[_fast_key(dy, x, w_shape, options)]
+    except (KeyError, TypeError, AttributeError):
+        pass
+    else:
+        return finish(call, (dy, x), None)
+    name = "conv_weight_grad"
+    dy, x = as_array(dy), as_array(x)
+    ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
+    w = ops.TensorType(tuple(w_shape), type_of(name, "x", x).dtype)
+    _, batched = ops.conv_rank(name, type_of(name, "x", x), w, layout)
+    images, slopes = add_axis(x, batched), add_axis(dy, batched)
+    op = ops.conv_weight_grad_op(
+        name,
+        type_of(name, "dy", slopes),
+        type_of(name, "x", images),
+        w.shape,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        flip=flip,
+        layout=layout,
+    )
+    key = _key_or_none(dy, x, w_shape, options)
+    return compute(op, (slopes, images), image=False, calls=_weight_grad, key=key)
+
+
+def _fast_key(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
+    return (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, shape, options)
+
+
+def _key_or_none(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
+    try:
+        key = _fast_key(a, b, shape, options)
+        hash(key)
+    except (TypeError, AttributeError):
+        return None
+    return key
+
+
+def _conv_bias_grad(dy: Any, rank: int, layout: Layout) -> Any:
+    """The gradient of `conv` by its bias: the sum over images and positions."""
+    try:
+        key = (dy.shape, dy.strides, dy.dtype, rank, layout)
+        call = _bias_grad[key]
+    except (KeyError, TypeError, AttributeError):
+        key = None if is_traced(dy) else (dy.shape, dy.strides, dy.dtype, rank, layout)
+    else:
+        return finish(call, (dy,), None)
+    images = add_axis(dy, len(dy.shape) == rank + 2)
+    op = ops.ChannelSum(layout)
+    return compute(op, (images,), image=False, calls=_bias_grad, key=key)
+
+
+def conv_backward(
+    dy: Any,
+    x: Any,
+    w: Any,
+    *,
+    stride: Ints = 1,
+    padding: Any = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+    flip: bool = False,
+    layout: Layout = "channels_first",
+    algorithm: str = "auto",
+    needs: Sequence[str] = ("input", "weight", "bias"),
+) -> tuple[Any, Any, Any]:
+    """All gradients of `conv` at once.
+
+    Args:
+        dy: The gradient of the output, `(n, k, *output)`, or without `n`.
+        x: The input, as in `conv`.
+        w: The filter, as in `conv`.
+        stride: This and the rest as in `conv`.
+        needs: Which gradients to compute, of `"input"`, `"weight"` and `"bias"`.
+
+    Returns:
+        `(dx, dw, db)`, of the shapes of `x`, `w` and `(k,)`, None where not needed.
+
+    Raises:
+        ShapeError: The shapes do not fit each other.
+        DTypeError: The dtypes differ, or are not float32 or float64.
+        ArgumentError: An option is out of range.
+    """
+    dy, x, w = as_array(dy), as_array(x), as_array(w)
+    _check_needs(needs)
+    options: dict[str, Any] = {
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "groups": groups,
+        "padding_mode": padding_mode,
+        "flip": flip,
+        "layout": layout,
+        "algorithm": algorithm,
+    }
+    dx = conv_input_grad(dy, w, x.shape, **options) if "input" in needs else None
+    dw = conv_weight_grad(dy, x, w.shape, **options) if "weight" in needs else None
+    rank = len(w.shape) - 2
+    db = _conv_bias_grad(dy, rank, layout) if "bias" in needs else None
+    return dx, dw, db
+
+
+def _check_needs(needs: Sequence[str]) -> None:
+    from rot180.errors import ArgumentError
+
+    for need in needs:
+        if need not in ("input", "weight", "bias"):
+            raise ArgumentError(
+                f"conv_backward: needs holds {need!r}\n"
+                '  Name any of "input", "weight" and "bias".'
+            )
+
+
+def conv_transpose(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Any = 0,
+    output_padding: Ints = 0,
+    output_size: Sequence[int] | None = None,
+    dilation: Ints = 1,
+    groups: int = 1,
+    flip: bool = False,
+    layout: Layout = "channels_first",
+    algorithm: str = "auto",
+) -> Any:
+    """The transposed convolution: the input gradient of `conv`, used forward.
+
+        y[n, k, p*stride + r*dilation - pad] += x[n, c, p] * w[c, k, r]
+
+    Args:
+        x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64.
+        w: `(c, k/groups, *kernel)`; channels last `(*kernel, k/groups, c)`.
+        b: `(k,)`, added to every position; or None.
+        stride: Step between the places to which neighbouring inputs go.
+        padding: What is cropped from either side, as `conv` pads.
+        output_padding: Positions added behind the last, which `conv` would not reach.
+        output_size: Spatial extents of the result, instead of `output_padding`.
+        dilation: Step between filter taps.
+        groups: Number of channel groups that do not see each other.
+        flip: Whether the filter is read backwards.
+        layout: Where the channels stand.
+        algorithm: `"auto"` or `"direct"`.
+
+    Returns:
+        `y`, `(n, k, *output)`, `output = (size-1)*stride - padding + span +
+        output_padding`; with no image axis if `x` had none.
+
+    Raises:
+        ShapeError: The shapes do not fit each other.
+        DTypeError: The dtypes differ, or are not float32 or float64.
+        ArgumentError: An option is out of range.
+    """
+    name = "conv_transpose"
+    x, w, b = as_array(x), as_array(w), None if b is None else as_array(b)
+    ops.check_modes(name, algorithm=algorithm)
+    types = type_of(name, "x", x), type_of(name, "w", w)
+    rank, batched = ops.conv_rank(name, *types, layout, transposed=True)
+    images = add_axis(x, batched)
+    op = ops.conv_transpose_op(
+        name,
+        type_of(name, "x", images),
+        types[1],
+        None if b is None else type_of(name, "b", b),
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        output_size=output_size,
+        dilation=dilation,
+        groups=groups,
+        flip=flip,
+        layout=layout,
+    )
+    y = compute(op, (images, w), batched=batched)
+    if b is None:
+        return y
+    column = (-1,) if layout == "channels_last" else (-1, *(1,) * rank)
+    return pointwise("add", y, _reshaped(b, column))
+
+
+def _reshaped(b: Any, shape: tuple[int, ...]) -> Any:
+    if not ops.is_traced(b):
+        return b.reshape(shape)
+    known = tuple(b.type.shape[0] if e == -1 else e for e in shape)
+    return ops.apply(ops.Reshape(known), b)
+
+
+def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
+    """Rotate a filter by 180 degrees: reverse every spatial axis.
+
+    Args:
+        w: `(k, c, *kernel)`, or `(*kernel, c, k)` channels last; a plain matrix is
+            rotated as it stands.
+        layout: Where the channels stand.
+
+    Returns:
+        A contiguous array of the same shape and dtype.
+
+    Raises:
+        DTypeError: The dtype is not one of the library's.
+    """
+    from rot180.functional._dispatch import one
+
+    w = as_array(w)
+    rank = len(type_of("rot180", "w", w).shape)
+    axes = tuple(range(rank))
+    if rank > 2:
+        axes = axes[2:] if layout == "channels_first" else axes[:-2]
+    return one(ops.Flip(axes), w)

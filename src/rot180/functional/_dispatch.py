@@ -1,0 +1,47 @@
+"""The one place where a public function meets arrays or traced tensors."""
+
+from typing import Any
+
+import numpy as np
+
+from rot180 import autograd, ops, runtime
+
+
+def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
+    """Returns the outputs of `op`: recorded if any input is traced, else computed."""
+    if any(map(ops.is_traced, inputs)):
+        return ops.apply_all(op, *inputs)
+    arrays = [np.asarray(value) for value in inputs]
+    if isinstance(op, ops.Composite):
+        outputs: tuple[Any, ...] = _run_composite(op, *arrays)
+        return outputs
+    return runtime.run(op, *arrays)
+
+
+def one(op: ops.Op, *inputs: Any) -> Any:
+    """Returns the output of `op`, which has exactly one."""
+    (output,) = run_or_trace(op, *inputs)
+    return output
+
+
+def pointwise(fn: str, *operands: Any) -> Any:
+    """Returns a formula of the table, Python numbers taking the others' dtype."""
+    peer = next((v for v in operands if ops.is_traced(v)), None)
+    if peer is None:
+        peer = next((v for v in operands if hasattr(v, "dtype")), np.float64(0))
+    return one(ops.Pointwise(fn), *(_like(peer, v) for v in operands))
+
+
+def _like(peer: Any, value: Any) -> Any:
+    """Returns a Python number as a tensor or an array of the dtype of `peer`."""
+    if hasattr(value, "dtype"):
+        return value
+    kind = ops.type_of(peer)
+    if ops.is_traced(peer) and kind.is_floating:
+        return ops.scalar_like(peer, value)
+    return np.asarray(value, kind.dtype)
+
+
+@autograd.jit
+def _run_composite(op: ops.Op, *arrays: Any) -> tuple[Any, ...]:
+    return ops.apply_all(op, *arrays)

@@ -1,0 +1,219 @@
+"""Modules: descriptions of networks, with parameters and state held outside them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.nn._key import Key
+
+Array = np.ndarray[Any, Any]
+Params = dict[str, Any]
+"""A tree of arrays: a module's own by name, and one tree per child."""
+
+
+class Module(ABC):
+    """A part of a network: it says which arrays it needs and what it does with them.
+
+    A module holds no arrays. `init` makes the parameters (what training changes) and
+    the state (what it only records, such as running means); `apply` takes both and
+    returns the new state.
+
+    A module made of others stores them as attributes and calls them through `scope`:
+
+        class Residual(Module):
+            def __init__(self, channels):
+                self.conv = Conv2d(channels, channels, 3, padding=1)
+                self.bn = BatchNorm2d(channels)
+
+            def forward(self, scope, x):
+                return relu(x + scope(self.bn, scope(self.conv, x)))
+    """
+
+    @abstractmethod
+    def forward(self, scope: "Scope", x: Any) -> Any:
+        """Returns the output for `x`, an array or a traced tensor.
+
+        Args:
+            scope: Gives this module's arrays and runs its children.
+            x: The input; its shape is the module's affair.
+        """
+
+    def own_params(self, key: Key) -> dict[str, Array]:
+        """Returns newly initialised parameters, without those of children."""
+        return {}
+
+    def own_state(self) -> dict[str, Array]:
+        """Returns the initial state, without that of children."""
+        return {}
+
+    def children(self) -> dict[str, "Module"]:
+        """Returns the modules this one is made of, by name."""
+        found = vars(self).items()
+        return {name: value for name, value in found if isinstance(value, Module)}
+
+    def init(self, seed: int | Key) -> tuple[Params, Params]:
+        """Returns `(params, state)`, both trees of arrays, drawn from `seed`.
+
+        Raises:
+            ArgumentError: `seed` is neither a key nor an integer >= 0, or one module
+                with parameters stands in two places.
+        """
+        key = Key.from_seed(seed)
+        self._check_places()
+        params: Params = dict(self.own_params(key))
+        state: Params = dict(self.own_state())
+        for name, child in self.children().items():
+            params[name], state[name] = child.init(key.fold(name))
+        return _without_empty(params), _without_empty(state)
+
+    def _check_places(self) -> None:
+        places: dict[int, str] = {}
+        for name, child in self.children().items():
+            first = places.setdefault(id(child), name)
+            if first != name and child.names():
+                raise ArgumentError(
+                    f"{type(child).__name__} stands in two places, {first} and {name}\n"
+                    "  Make two of them: shared parameters are not available."
+                )
+
+    def apply(
+        self,
+        params: Params,
+        state: Params,
+        x: Any,
+        *,
+        training: bool,
+        key: Key | None = None,
+    ) -> tuple[Any, Params]:
+        """Returns `(y, new_state)`.
+
+        Args:
+            params: As returned by `init`.
+            state: As returned by `init` or by an earlier call.
+            x: The input, an array or a traced tensor.
+            training: Whether batch statistics are used and recorded.
+            key: Randomness for modules that need it.
+        """
+        scope = Scope(self, params, state, training, key)
+        return self.forward(scope, x), scope.new_state
+
+    def state_dict(self, params: Params, state: Params) -> dict[str, Array]:
+        """Returns all arrays under the names PyTorch gives them, such as `0.weight`."""
+        arrays = {**dict(_flat(params)), **dict(_flat(state))}
+        return {name: arrays[name] for name in self.names()}
+
+    def load_state_dict(self, arrays: Mapping[str, Any]) -> tuple[Params, Params]:
+        """Returns `(params, state)` holding `arrays`, named as PyTorch names them.
+
+        Raises:
+            DataError: A name is missing or unknown.
+            ShapeError: An array has another shape than the module's.
+        """
+        names = self.names()
+        missing = [name for name in names if name not in arrays]
+        unknown = [name for name in arrays if name not in names]
+        if missing or unknown:
+            raise DataError(
+                f"{type(self).__name__}: the names do not match this network\n"
+                f"    missing: {', '.join(missing) or 'none'}\n"
+                f"    unknown: {', '.join(unknown) or 'none'}"
+            )
+        params, state = self.init(0)
+        return _filled(params, arrays, ""), _filled(state, arrays, "")
+
+    def names(self) -> list[str]:
+        """Returns the names of all arrays, in PyTorch's order."""
+        own = [*self.own_params(Key(0)), *self.own_state()]
+        for name, child in self.children().items():
+            own += [f"{name}.{inner}" for inner in child.names()]
+        return own
+
+
+class Scope:
+    """What a module sees while it is applied: its own arrays, and its children.
+
+    Attributes:
+        training: Whether batch statistics are used and recorded.
+        key: Randomness for this module, or None.
+        new_state: The state after this call.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        params: Params,
+        state: Params,
+        training: bool,
+        key: Key | None,
+    ) -> None:
+        self._params = params
+        self._names = {id(child): name for name, child in module.children().items()}
+        self.training = training
+        self.key = key
+        self.new_state: Params = dict(state)
+
+    def param(self, name: str) -> Any:
+        """Returns the parameter `name`, or None if the module has no such parameter."""
+        return self._params.get(name)
+
+    def state(self, name: str) -> Any:
+        """Returns the state `name`, or None if the module keeps no such state."""
+        return self.new_state.get(name)
+
+    def update(self, **values: Any) -> None:
+        """Records new values of this module's state."""
+        self.new_state.update(values)
+
+    def __call__(self, child: Module, x: Any) -> Any:
+        """Returns the output of `child`, a module held by this one.
+
+        Raises:
+            ArgumentError: `child` is not among this module's children.
+        """
+        name = self._names.get(id(child))
+        if name is None:
+            raise ArgumentError(
+                f"{type(child).__name__} is not part of the module that called it\n"
+                "  Store it as an attribute of that module in __init__."
+            )
+        y, state = child.apply(
+            self._params.get(name, {}),
+            self.new_state.get(name, {}),
+            x,
+            training=self.training,
+            key=None if self.key is None else self.key.fold(name),
+        )
+        if state:
+            self.new_state[name] = state
+        return y
+
+
+def _without_empty(tree: Params) -> Params:
+    return {k: v for k, v in tree.items() if not (isinstance(v, dict) and not v)}
+
+
+def _flat(tree: Params, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _filled(tree: Params, arrays: Mapping[str, Any], prefix: str) -> Params:
+    filled: Params = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            filled[name] = _filled(value, arrays, f"{prefix}{name}.")
+            continue
+        given = np.asarray(arrays[prefix + name])
+        if given.shape != value.shape:
+            raise ShapeError(
+                f"{prefix}{name} has shape {value.shape} in this network, "
+                f"{given.shape} in the arrays given"
+            )
+        filled[name] = given.astype(value.dtype)
+    return filled

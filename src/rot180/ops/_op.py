@@ -1,0 +1,120 @@
+"""What an operation is, and what is known of a tensor without its values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rot180.errors import DTypeError
+
+if TYPE_CHECKING:
+    from rot180.ops._tracing import Traced
+
+FLOATS: Final = ("float32", "float64")
+INTEGERS: Final = ("int32", "int64")
+DTYPES: Final = (*FLOATS, *INTEGERS, "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Shape and element type of a tensor.
+
+    Attributes:
+        shape: One extent per axis; extents may be zero.
+        dtype: One of `float32`, `float64`, `int32`, `int64`, `bool`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self.dtype in FLOATS
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+class Op(ABC):
+    """An operation on tensors: a hashable value that holds no arrays.
+
+    Concrete operations are frozen dataclasses. What one means on arrays is said in
+    `rot180.runtime.reference`; how its gradient follows is said here, by `pullback`.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the types of the outputs.
+
+        Raises:
+            ShapeError: The shapes do not fit each other or the operation.
+            DTypeError: The element types differ or are not supported.
+        """
+
+    def pullback(
+        self,
+        cotangents: Sequence[Traced | None],
+        inputs: Sequence[Traced],
+        outputs: Sequence[Traced],
+        needs: Sequence[bool],
+    ) -> tuple[Traced | None, ...]:
+        """Returns the cotangent of each input, None where it is zero or not needed.
+
+        Args:
+            cotangents: One per output; None stands for zero.
+            inputs: What the operation was applied to.
+            outputs: What it returned.
+            needs: Which inputs' cotangents are wanted.
+        """
+        return (None,) * len(inputs)
+
+
+def type_of(value: Any) -> TensorType:
+    """Returns the type of an array or of a traced tensor."""
+    known = getattr(value, "type", None)
+    if isinstance(known, TensorType):
+        return known
+    return TensorType(tuple(value.shape), value.dtype.name)
+
+
+def expect_dtype(op: str, names: str, *types: TensorType) -> str:
+    """Returns the one floating-point dtype that `types` share.
+
+    Args:
+        op: The operation, for the message.
+        names: The operands' names, separated by blanks.
+        *types: The operands' types.
+
+    Raises:
+        DTypeError: They differ, or are not float32 or float64.
+    """
+    labels = names.split()
+    facts = "".join(
+        f"\n    {label} is {t.dtype}, of shape {t.shape}"
+        for label, t in zip(labels, types, strict=False)
+    )
+    dtype = types[0].dtype
+    if any(t.dtype not in FLOATS for t in types):
+        wrong = next(t.dtype for t in types if t.dtype not in FLOATS)
+        raise DTypeError(
+            f"{op}: dtype {wrong} is not supported{facts}\n"
+            "  Convert the operands with .astype(numpy.float32)."
+        )
+    if any(t.dtype != dtype for t in types):
+        kinds = " and ".join(dict.fromkeys(t.dtype for t in types))
+        other = next(i for i, t in enumerate(types) if t.dtype != dtype)
+        raise DTypeError(
+            f"{op}: operands have two dtypes, {kinds}{facts}\n"
+            f"  Convert one of them, for example {labels[other]}.astype({dtype!r})."
+        )
+    return dtype

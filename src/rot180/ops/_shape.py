@@ -1,0 +1,308 @@
+"""Operations that move, repeat, sum or replace elements without sliding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rot180.errors import DTypeError, ShapeError
+from rot180.ops._op import INTEGERS, Op, TensorType, expect_dtype
+from rot180.ops._tracing import Traced, apply
+
+Grads = tuple[Traced | None, ...]
+Cotangents = Sequence[Traced | None]
+Tensors = Sequence[Traced]
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape(Op):
+    """The same elements in row-major order under another shape."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of that shape."""
+        (x,) = inputs
+        if math.prod(x.shape) != math.prod(self.shape):
+            raise ShapeError(
+                f"reshape: {math.prod(x.shape)} elements do not fill {self.shape}\n"
+                f"    x has shape {x.shape}; {self.shape} holds "
+                f"{math.prod(self.shape)}\n"
+                "  Pass a shape with the same number of elements."
+            )
+        return (TensorType(self.shape, x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The cotangent in the input's shape."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        return (apply(Reshape(inputs[0].type.shape), cotangent),)
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose(Op):
+    """The axes in another order: output axis `i` is input axis `axes[i]`."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type with permuted extents."""
+        (x,) = inputs
+        if sorted(self.axes) != list(range(x.ndim)):
+            raise ShapeError(
+                f"transpose: {self.axes} is no order of {x.ndim} axes\n"
+                f"    x has shape {x.shape}\n"
+                f"  Name each of the axes 0 to {x.ndim - 1} once."
+            )
+        return (TensorType(tuple(x.shape[axis] for axis in self.axes), x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The axes back in their places."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        back = tuple(self.axes.index(axis) for axis in range(len(self.axes)))
+        return (apply(Transpose(back), cotangent),)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip(Op):
+    """The elements in reverse order along `axes`; its own inverse."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the input's type."""
+        _check_axes("flip", self.axes, inputs[0])
+        return inputs[:1]
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """Flips back."""
+        (cotangent,) = cotangents
+        return (None if cotangent is None else apply(self, cotangent),)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Op):
+    """The input itself; enters a tensor into another recording."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the input's type."""
+        return inputs[:1]
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The cotangent itself."""
+        return (cotangents[0],)
+
+
+@dataclass(frozen=True, slots=True)
+class StopGradient(Op):
+    """The input itself, taken as a constant: its cotangent is zero."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the input's type."""
+        return inputs[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Op):
+    """The input repeated to `shape` by NumPy's rule."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of that shape."""
+        (x,) = inputs
+        if broadcast_shapes("broadcast", x.shape, self.shape) != self.shape:
+            raise ShapeError(
+                f"broadcast: shape {x.shape} does not repeat to {self.shape}\n"
+                "  Each extent must be 1 or equal, counted from the last axis."
+            )
+        return (TensorType(self.shape, x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The sum over the repeated axes."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        return (unbroadcast(cotangent, inputs[0].type.shape),)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Op):
+    """The sum or the maximum over `axes`, which are removed.
+
+    The gradient of a maximum is shared evenly among the elements that attain it, as
+    `torch.amax` does.
+    """
+
+    kind: Literal["sum", "max"]
+    axes: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type without `axes`."""
+        (x,) = inputs
+        expect_dtype(self.kind, "x", x)
+        _check_axes(self.kind, self.axes, x)
+        if self.kind == "max" and 0 in (x.shape[axis] for axis in self.axes):
+            raise ShapeError(
+                f"max: no elements along axes {self.axes}\n"
+                f"    x has shape {x.shape}\n"
+                "  A maximum needs at least one element."
+            )
+        kept = (size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        return (TensorType(tuple(kept), x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """Sum: the cotangent repeated. Maximum: shared among the attaining elements."""
+        from rot180.ops._pointwise import Pointwise
+
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        (x,) = inputs
+        if self.kind == "sum":
+            return (self._restore(cotangent, x),)
+        attained = apply(Pointwise("equal"), x, self._restore(outputs[0], x))
+        count = self._restore(apply(Reduce("sum", self.axes), attained), x)
+        share = apply(Pointwise("div"), attained, count)
+        return (apply(Pointwise("mul"), self._restore(cotangent, x), share),)
+
+    def _restore(self, value: Traced, x: Traced) -> Traced:
+        """Repeats a reduced `value` over the reduced axes of `x`."""
+        shape = x.type.shape
+        column = tuple(
+            1 if axis in self.axes else size for axis, size in enumerate(shape)
+        )
+        return apply(Broadcast(shape), apply(Reshape(column), value))
+
+
+@dataclass(frozen=True, slots=True)
+class Full(Op):
+    """A tensor of one repeated value; takes no inputs, see `full_like`."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    value: float
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of that shape and dtype."""
+        return (TensorType(self.shape, self.dtype),)
+
+
+@dataclass(frozen=True, slots=True)
+class OneHot(Op):
+    """`y[n, j] = 1 if labels[n] == j else 0`; a label outside `classes` gives zeros."""
+
+    classes: int
+    dtype: str = "float32"
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type `(n, classes)`."""
+        (labels,) = inputs
+        if labels.dtype not in INTEGERS:
+            raise DTypeError(
+                f"one_hot: labels are {labels.dtype}, not int32 or int64\n"
+                "  Convert them with .astype(numpy.int64)."
+            )
+        return (TensorType((*labels.shape, self.classes), self.dtype),)
+
+
+def full_like(like: Traced, value: float) -> Traced:
+    """Returns `value` repeated in the shape and dtype of `like`."""
+    return _full(like, like.type.shape, value)
+
+
+def scalar_like(like: Traced, value: float) -> Traced:
+    """Returns `value` as a tensor without axes, of the dtype of `like`."""
+    return _full(like, (), value)
+
+
+def _full(like: Traced, shape: tuple[int, ...], value: float) -> Traced:
+    (result,) = like.__rot180_apply__(Full(shape, like.type.dtype, float(value)), ())
+    return result
+
+
+def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the common shape by NumPy's rule.
+
+    Raises:
+        ShapeError: Two extents on one axis differ and neither is 1.
+    """
+    ndim = max((len(shape) for shape in shapes), default=0)
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    result = []
+    for extents in zip(*padded, strict=True):
+        distinct = {extent for extent in extents if extent != 1}
+        if len(distinct) > 1:
+            listed = " and ".join(str(shape) for shape in shapes)
+            raise ShapeError(
+                f"{op}: shapes {listed} do not broadcast\n"
+                f"    on one axis the extents are {', '.join(map(str, extents))}\n"
+                "  Each extent must be 1 or equal, counted from the last axis."
+            )
+        result.append(distinct.pop() if distinct else 1)
+    return tuple(result)
+
+
+def unbroadcast(value: Traced, shape: tuple[int, ...]) -> Traced:
+    """Sums `value` over the axes along which `shape` was repeated to it."""
+    current = value.type.shape
+    if current == shape:
+        return value
+    added = len(current) - len(shape)
+    axes = tuple(
+        axis
+        for axis, extent in enumerate(current)
+        if axis < added or (shape[axis - added] == 1 and extent != 1)
+    )
+    summed = apply(Reduce("sum", axes), value)
+    return summed if summed.type.shape == shape else apply(Reshape(shape), summed)
+
+
+def _check_axes(op: str, axes: tuple[int, ...], x: TensorType) -> None:
+    if len(set(axes)) != len(axes) or any(not 0 <= axis < x.ndim for axis in axes):
+        raise ShapeError(
+            f"{op}: axes {axes} are not distinct axes of x\n"
+            f"    x has shape {x.shape}\n"
+            f"  Name axes from 0 to {x.ndim - 1}, each at most once."
+        )

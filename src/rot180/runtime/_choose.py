@@ -1,0 +1,105 @@
+"""Which target, which tile: settings that change the speed but not a bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from rot180 import kernels
+from rot180.kernels import Sum, Target, Tile
+from rot180.runtime import _cpu
+from rot180.runtime._bind import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is forced, for tests and for `rot180.plan`.
+
+    Attributes:
+        schedule: which of the candidate tiles, counted from the best.
+        compiling: whether kernels are compiled; else the reference computes.
+    """
+
+    schedule: int = 0
+    compiling: bool = os.environ.get("ROT180_COMPILE", "1") != "0"
+
+
+_settings = Settings()
+
+
+_listeners: list[Callable[[], object]] = []
+
+
+def on_change(forget: Callable[[], object]) -> None:
+    """Call `forget` whenever a setting changes: remembered calls no longer hold."""
+    _listeners.append(forget)
+
+
+def _announce() -> None:
+    for forget in _listeners:
+        forget()
+
+
+def target() -> Target:
+    """The processor that kernels are emitted for."""
+    return _cpu.current().target
+
+
+def is_compiling() -> bool:
+    """Whether kernels can be and shall be compiled."""
+    return _settings.compiling
+
+
+@contextmanager
+def force_schedule(number: int) -> Iterator[None]:
+    """Use the candidate of that number, or the last one, instead of the best."""
+    with _changed(replace(_settings, schedule=number)):
+        yield
+
+
+@contextmanager
+def force_reference() -> Iterator[None]:
+    """Compute with the reference, as where nothing can be compiled."""
+    with _changed(replace(_settings, compiling=False)):
+        yield
+
+
+@contextmanager
+def _changed(new: Settings) -> Iterator[None]:
+    global _settings
+    before, _settings = _settings, new
+    _announce()
+    try:
+        yield
+    finally:
+        _settings = before
+        _announce()
+
+
+@contextmanager
+def force_target(name: str) -> Iterator[None]:
+    """Emit kernels for `avx512`, `avx2`, `neon` or `baseline` instead of this processor.
+
+    Raises:
+        ArgumentError: there is no such family.
+    """
+    with _cpu.force_target(name):
+        _announce()
+        yield
+    _announce()
+
+
+def chosen(bound: Bound, target: Target) -> Tile | None:
+    """The tile for a bound formula under the settings in force."""
+    if not isinstance(bound, Sum):
+        return None
+    found = candidates(bound, target)
+    return found[min(_settings.schedule, len(found) - 1)]
+
+
+@lru_cache(maxsize=1024)
+def candidates(bound: Sum, target: Target) -> tuple[Tile, ...]:
+    return kernels.candidates(bound, target)

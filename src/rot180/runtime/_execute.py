@@ -1,0 +1,301 @@
+"""Run an op on arrays: bind, choose, compile once, call.
+
+Kernels are remembered by what they depend on, which excludes the number of images; the
+newest thousand or so stay, with a bounded number of calls over them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rot180 import kernels, ops
+from rot180.errors import CompileError
+from rot180.kernels import Pointwise, Program, RowWise, Sum, Target
+from rot180.ops import TensorType
+from rot180.runtime import _reference
+from rot180.runtime._bind import Bound, Operand, bind
+from rot180.runtime._call import build_kernel
+from rot180.runtime._choose import chosen, is_compiling, on_change, target
+
+Array = np.ndarray[Any, Any]
+_CALLS = 4096
+_KERNELS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A compiled op for arrays of given types: what to allocate, and what to run.
+
+    Attributes:
+        entry: takes outputs, inputs, then `count`.
+        outputs: shape and dtype of each output.
+        count: the run-time number: images, rows or elements.
+        shape: of the first output.
+        dtype: of the first output.
+    """
+
+    entry: Callable[..., None]
+    outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    count: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def unbatched(self) -> Call:
+        """The same call, its one image's results without an image axis."""
+        outputs = tuple((shape[1:], dtype) for shape, dtype in self.outputs)
+        return Call(self.entry, outputs, self.count, *outputs[0])
+
+
+_calls: OrderedDict[Any, Call] = OrderedDict()
+_generation = [0]
+
+
+def _forget() -> None:
+    _calls.clear()
+    _generation[0] += 1
+
+
+on_change(_forget)
+
+
+def run(op: ops.Op, *arrays: Array) -> tuple[Array, ...]:
+    """Compute an op.
+
+    Args:
+        arrays: the op's inputs; any strides and byte order.
+
+    Raises:
+        ShapeError, DTypeError: the inputs do not fit the op.
+    """
+    prepared = tuple(as_operand(array) for array in arrays)
+    plain = _views(op, prepared)
+    if plain is not None:
+        return plain
+    if isinstance(op, ops.OneHot):
+        prepared = (*prepared, _classes(op.classes, prepared[0].dtype.char))
+    call = call_for(op, prepared)
+    if call is None:
+        return _without_kernel(op, arrays)
+    results = tuple(np.empty(shape, dtype) for shape, dtype in call.outputs)
+    call.entry(*results, *prepared, call.count)
+    return results
+
+
+class Runner:
+    """An op that is run again and again on arrays of the same types."""
+
+    __slots__ = ("_call", "_op", "_types")
+
+    def __init__(self, op: ops.Op) -> None:
+        self._op = op
+        self._call: Call | None = None
+        self._types: Any = None
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        """As `run(op, *arrays)`; the compiled call is looked up the first time."""
+        types = (_generation[0], [(a.shape, a.strides, a.dtype) for a in arrays])
+        if self._call is None or types != self._types:
+            return self._first(types, arrays)
+        call = self._call
+        results = tuple([np.empty(shape, dtype) for shape, dtype in call.outputs])
+        call.entry(*results, *arrays, call.count)
+        return results
+
+    def _first(self, types: Any, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        results = run(self._op, *arrays)
+        self._call = _calls.get(_call_key(self._op, arrays))
+        self._types = types
+        return results
+
+
+def as_operand(array: Any) -> Array:
+    """The array itself, or a copy that kernels can address."""
+    array = np.asarray(array)
+    if array.flags.c_contiguous and array.dtype.isnative and array.flags.aligned:
+        return array
+    if not array.dtype.isnative:
+        return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    size = array.itemsize
+    ordinary = all(s > 0 and s % size == 0 for s in array.strides)
+    if array.flags.aligned and ordinary:
+        return array
+    return np.ascontiguousarray(array)
+
+
+def call_for(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
+    """The compiled call for arrays like these; None where no kernel applies."""
+    key = _call_key(op, arrays)
+    call = _calls.get(key)
+    if call is None:
+        call = _make_call(op, arrays)
+        if call is not None:
+            _calls[key] = call
+            if len(_calls) > _CALLS:
+                _calls.popitem(last=False)
+    return call
+
+
+def _call_key(op: ops.Op, arrays: tuple[Array, ...]) -> Any:
+    return op, tuple([(a.shape, a.strides, a.dtype) for a in arrays])
+
+
+def _operand(array: Array) -> Operand:
+    type_ = TensorType(array.shape, array.dtype.name)
+    return Operand(type_, tuple(s // array.itemsize for s in array.strides))
+
+
+def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
+    operands = tuple(map(_operand, arrays))
+    outputs = infer(op, *(operand.type for operand in operands))
+    if not is_compiling() or _is_empty(operands, outputs):
+        return None
+    bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
+    entry = kernel(bound)
+    shapes = tuple((t.shape, np.dtype(t.dtype)) for t in outputs)
+    return Call(entry, shapes, _count(bound, operands, outputs), *shapes[0])
+
+
+def infer(op: ops.Op, *inputs: TensorType) -> tuple[TensorType, ...]:
+    """The op's output types; `OneHot` has the class numbers as a second input here."""
+    return op.infer(*inputs[:1]) if isinstance(op, ops.OneHot) else op.infer(*inputs)
+
+
+def _is_empty(
+    operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]
+) -> bool:
+    types = [*(o.type for o in operands), *outputs]
+    return any(0 in t.shape for t in types)
+
+
+def _count(
+    bound: Bound, operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]
+) -> int:
+    if isinstance(bound, Sum):
+        return operands[0].type.shape[0] if operands[0].type.shape else 1
+    buffer = bound.source if isinstance(bound, RowWise) else bound.out
+    total = math.prod((operands[0].type if isinstance(bound, RowWise) else outputs[0]).shape)
+    return total // math.prod(e for e in buffer.shape if e is not None)
+
+
+def kernel(bound: Bound) -> Callable[..., None]:
+    """The compiled entry of a bound formula, under the settings in force."""
+    return _kernel(bound, target(), chosen(bound, target()))
+
+
+@lru_cache(maxsize=_KERNELS)
+def _kernel(
+    bound: Bound, target: Target, tile: kernels.Tile | None
+) -> Callable[..., None]:
+    def make() -> tuple[str, kernels.CallSpec]:
+        program = scheduled(bound, target, tile)
+        module = kernels.emit(program, target)
+        return module.text, kernels.call_spec(program, module)
+
+    return build_kernel(f"{bound!r}\n{tile!r}", make, target, bound.name)
+
+
+def scheduled(bound: Bound, target: Target, tile: kernels.Tile | None) -> Program:
+    """The program that is compiled."""
+    match bound:
+        case Sum():
+            assert tile is not None
+            return kernels.schedule(bound, tile, target)
+        case Pointwise():
+            return kernels.pointwise(bound, target)
+        case RowWise():
+            return kernels.row_wise(bound, target)
+
+
+# ---------------------------------------------------------------- without a kernel
+
+
+def _views(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...] | None:
+    """Ops that move no numbers, or that only copy from a view of their input."""
+    match op:
+        case ops.Reshape(shape):
+            return (np.ascontiguousarray(arrays[0]).reshape(shape),)
+        case ops.Identity() | ops.StopGradient():
+            return (arrays[0],)
+        case ops.Full(shape, dtype, value):
+            return (np.full(shape, value, dtype),)
+        case ops.Transpose(axes):
+            return _copied(arrays[0].transpose(axes))
+        case ops.Reduce(kind, axes):
+            return _in_front(op, kind, axes, arrays[0])
+    return None
+
+
+def _in_front(
+    op: ops.Op, kind: str, axes: tuple[int, ...], x: Array
+) -> tuple[Array, ...] | None:
+    """A reduction whose kept axes are neither all in front nor behind a reduced one."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    if not axes:
+        return (x,)
+    if kept == list(range(len(kept))) and kept and x.flags.c_contiguous:
+        return None
+    if kind == "sum" and 0 not in kept:
+        return None
+    (moved,) = _copied(x.transpose(*kept, *axes))
+    if not kept:
+        (result,) = run(ops.Reduce(kind, (1,)), moved.reshape(1, -1))  # type: ignore[arg-type]
+        return (result.reshape(()),)
+    return run(ops.Reduce(kind, tuple(range(len(kept), x.ndim))), moved)  # type: ignore[arg-type]
+
+
+def _copied(view: Array) -> tuple[Array, ...]:
+    """A contiguous copy, made by a kernel."""
+    if view.flags.c_contiguous:
+        return (view,)
+    call = call_for(ops.Identity(), (view,))
+    if call is None:
+        return (np.ascontiguousarray(view),)
+    result = np.empty(view.shape, view.dtype)
+    call.entry(result, view, call.count)
+    return (result,)
+
+
+@lru_cache(maxsize=64)
+def _classes(count: int, char: str) -> Array:
+    return np.arange(count, dtype=char)
+
+
+def _without_kernel(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Nothing to sum, or no compiler: zeros, or the reference."""
+    types = op.infer(*(TensorType(a.shape, a.dtype.name) for a in map(np.asarray, arrays)))
+    if not is_compiling():
+        return _reference.evaluate(op, *arrays)
+    if any(0 in t.shape for t in types) and len(types) == 1:
+        return tuple(np.empty(t.shape, t.dtype) for t in types)
+    return empty_sum(op, arrays, types)
+
+
+def empty_sum(
+    op: ops.Op, arrays: tuple[Array, ...], types: tuple[TensorType, ...]
+) -> tuple[Array, ...]:
+    """What an op gives when it has nothing to sum: zeros, and the bias.
+
+    Raises:
+        CompileError: the op is no sum.
+    """
+    results = tuple(np.zeros(t.shape, t.dtype) for t in types)
+    match op:
+        case ops.Conv(bias=True, layout=layout):
+            shape = [1] * len(types[0].shape)
+            shape[ops.channel_axis(layout, len(shape))] = -1
+            results[0][...] = arrays[2].reshape(shape)
+        case ops.Reduce(kind="max"):
+            results[0][...] = -np.inf
+        case ops.MaxPool():
+            if results[0].size:
+                results[0][...] = -np.inf
+        case ops.Pointwise() | ops.LogSoftmax():
+            raise CompileError(f"{op} on {types} has elements but no operands")
+    return results

@@ -1,0 +1,351 @@
+"""The meaning of every operation in NumPy: plain loops over taps, never optimised.
+
+Nothing here uses the adjoint, the rewriting to gather or the kernels, so that it can
+judge them. A tap of a window pairs a slice of the input with a slice of the output;
+every sliding operation is a loop over taps with one line inside.
+"""
+
+from __future__ import annotations
+
+import itertools
+import string
+from collections.abc import Callable, Iterator
+from functools import singledispatch
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rot180.errors import InternalError
+from rot180.ops import (
+    BatchNorm,
+    Broadcast,
+    ChannelSum,
+    Conv,
+    Flip,
+    Full,
+    Identity,
+    Layout,
+    LogSoftmax,
+    MaxPool,
+    MaxSelect,
+    OneHot,
+    Op,
+    Pointwise,
+    Reduce,
+    Reshape,
+    StopGradient,
+    Transpose,
+    Window,
+    WindowSum,
+    type_of,
+)
+
+__all__ = ["evaluate"]
+
+Array = NDArray[Any]
+Index = tuple[Any, ...]
+
+
+def evaluate(op: Op, *arrays: Any) -> tuple[Array, ...]:
+    """Returns the outputs of `op` on arrays, as new contiguous arrays.
+
+    Exact where the arithmetic is, as on small integers held in floats.
+
+    Args:
+        op: Any operation of `rot180.ops`.
+        *arrays: Its inputs, of any strides and byte order.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DTypeError: The dtypes do not fit.
+    """
+    inputs = [_native(array) for array in arrays]
+    types = op.infer(*(type_of(array) for array in inputs))
+    with np.errstate(all="ignore"):
+        outputs = _meaning(op, *inputs)
+    results = []
+    for output, expected in zip(outputs, types, strict=True):
+        result = np.array(output, dtype=expected.dtype, order="C")
+        if result.shape != expected.shape:
+            raise InternalError(
+                f"reference: {op} gave shape {result.shape}, expected {expected.shape}"
+            )
+        results.append(result)
+    return tuple(results)
+
+
+def _native(array: Any) -> Array:
+    values = np.asarray(array)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+@singledispatch
+def _meaning(op: Op, *inputs: Array) -> tuple[Array, ...]:
+    raise InternalError(f"reference: no meaning is written for {type(op).__name__}")
+
+
+def _taps(
+    window: Window, input_size: tuple[int, ...], output_size: tuple[int, ...]
+) -> Iterator[tuple[int, tuple[int, ...], Index, Index]]:
+    """Yields each tap's number and position, and where it pairs input with output.
+
+    A tap r pairs output position p with input position p*stride + r*dilation - pad, for
+    those p whose input position exists. The slices index the last axes; they are empty
+    for a tap that pairs nothing.
+    """
+    taps = itertools.product(*(range(k) for k in window.kernel_size))
+    for number, tap in enumerate(taps):
+        pairs = [
+            _paired(extent, count, step, r * dilation - low)
+            for extent, count, step, r, dilation, (low, _) in zip(
+                input_size,
+                output_size,
+                window.stride,
+                tap,
+                window.dilation,
+                window.padding,
+                strict=True,
+            )
+        ]
+        yield number, tap, (..., *(x for x, _ in pairs)), (..., *(y for _, y in pairs))
+
+
+def _paired(extent: int, count: int, step: int, offset: int) -> tuple[slice, slice]:
+    """Returns the input and output slices with input = output*step + offset."""
+    inside = [p for p in range(count) if 0 <= p * step + offset < extent]
+    if not inside:
+        return slice(0, 0), slice(0, 0)
+    first, last = inside[0], inside[-1]
+    start, stop = first * step + offset, last * step + offset + 1
+    return slice(start, stop, step), slice(first, last + 1)
+
+
+def _grouped_image(layout: Layout, groups: int, image: Array) -> Array:
+    """Returns images as (n, g, channels of a group, *positions)."""
+    if layout == "channels_last":
+        image = np.moveaxis(image, -1, 1)
+    n, c, *size = image.shape
+    return image.reshape(n, groups, c // groups, *size)
+
+
+def _plain_image(layout: Layout, image: Array) -> Array:
+    """Returns grouped images in their layout, the inverse of `_grouped_image`."""
+    n, g, c, *size = image.shape
+    image = image.reshape(n, g * c, *size)
+    return np.moveaxis(image, 1, -1) if layout == "channels_last" else image
+
+
+def _grouped_filter(layout: Layout, groups: int, w: Array) -> Array:
+    """Returns a filter as (g, output channels of a group, input channels, *taps)."""
+    if layout == "channels_last":
+        w = np.moveaxis(w, (-1, -2), (0, 1))
+    k, c, *kernel = w.shape
+    return w.reshape(groups, k // groups, c, *kernel)
+
+
+def _plain_filter(layout: Layout, w: Array) -> Array:
+    """Returns a grouped filter in its layout, the inverse of `_grouped_filter`."""
+    g, k, c, *kernel = w.shape
+    w = w.reshape(g * k, c, *kernel)
+    return np.moveaxis(w, (0, 1), (-1, -2)) if layout == "channels_last" else w
+
+
+def _read_at(window: Window, tap: tuple[int, ...]) -> Index:
+    """Returns where the filter holds a tap: backwards if the window flips."""
+    if not window.flip:
+        return (..., *tap)
+    return (..., *(k - 1 - r for k, r in zip(window.kernel_size, tap, strict=True)))
+
+
+@_meaning.register
+def _conv(op: Conv, *inputs: Array) -> tuple[Array, ...]:
+    passes: dict[str, Callable[..., Array]] = {
+        "y": _conv_forward,
+        "x": _conv_input_grad,
+        "w": _conv_weight_grad,
+    }
+    return (passes[op.out](op, *inputs),)
+
+
+def _conv_forward(op: Conv, x: Array, w: Array, b: Array | None = None) -> Array:
+    window, layout = op.window, op.layout
+    xs = _grouped_image(layout, window.groups, x)
+    ws = _grouped_filter(layout, window.groups, w)
+    ys = np.zeros((*xs.shape[:2], ws.shape[1], *op.output_size), x.dtype)
+    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+        values = ws[_read_at(window, tap)]
+        ys[y_at] += np.einsum("ngc...,gkc->ngk...", xs[x_at], values)
+    if b is not None:
+        ys += b.reshape(1, window.groups, -1, *(1 for _ in op.output_size))
+    return _plain_image(layout, ys)
+
+
+def _conv_input_grad(op: Conv, dy: Array, w: Array) -> Array:
+    window, layout = op.window, op.layout
+    dys = _grouped_image(layout, window.groups, dy)
+    ws = _grouped_filter(layout, window.groups, w)
+    dxs = np.zeros((*dys.shape[:2], ws.shape[2], *op.input_size), dy.dtype)
+    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+        values = ws[_read_at(window, tap)]
+        dxs[x_at] += np.einsum("ngk...,gkc->ngc...", dys[y_at], values)
+    return _plain_image(layout, dxs)
+
+
+def _conv_weight_grad(op: Conv, dy: Array, x: Array) -> Array:
+    window, layout = op.window, op.layout
+    dys = _grouped_image(layout, window.groups, dy)
+    xs = _grouped_image(layout, window.groups, x)
+    dws = np.zeros(
+        (window.groups, dys.shape[2], xs.shape[2], *window.kernel_size), x.dtype
+    )
+    at = string.ascii_uppercase[: window.rank]
+    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+        dws[_read_at(window, tap)] = np.einsum(
+            f"ngk{at},ngc{at}->gkc", dys[y_at], xs[x_at]
+        )
+    return _plain_filter(layout, dws)
+
+
+@_meaning.register
+def _channel_sum(op: ChannelSum, dy: Array) -> tuple[Array, ...]:
+    channels = 1 if op.layout == "channels_first" else dy.ndim - 1
+    axes = tuple(axis for axis in range(dy.ndim) if axis != channels)
+    return (dy.sum(axis=axes, dtype=dy.dtype),)
+
+
+def _first(layout: Layout, image: Array) -> Array:
+    """Returns images with their channels first."""
+    return image if layout == "channels_first" else np.moveaxis(image, -1, 1)
+
+
+def _back(layout: Layout, image: Array) -> Array:
+    """Returns images with channels first in their layout."""
+    return image if layout == "channels_first" else np.moveaxis(image, 1, -1)
+
+
+@_meaning.register
+def _window_sum(op: WindowSum, operand: Array) -> tuple[Array, ...]:
+    given = _first(op.layout, operand)
+    size = op.output_size if op.out == "y" else op.input_size
+    result = np.zeros((*given.shape[:2], *size), operand.dtype)
+    for _, _, x_at, y_at in _taps(op.window, op.input_size, op.output_size):
+        read, write = (x_at, y_at) if op.out == "y" else (y_at, x_at)
+        result[write] += given[read]
+    return (_back(op.layout, result),)
+
+
+@_meaning.register
+def _max_pool(op: MaxPool, x: Array) -> tuple[Array, ...]:
+    given = _first(op.layout, x)
+    best = np.full((*given.shape[:2], *op.output_size), -np.inf, x.dtype)
+    index = np.zeros(best.shape, np.int32)
+    for number, _, x_at, y_at in _taps(op.window, op.input_size, op.output_size):
+        value = np.full_like(best, -np.inf)
+        value[y_at] = given[x_at]
+        better = (value > best) | (np.isnan(value) & ~np.isnan(best))
+        best = np.where(better, value, best)
+        index[better] = number
+    return _back(op.layout, best), _back(op.layout, index)
+
+
+@_meaning.register
+def _max_select(op: MaxSelect, operand: Array, index: Array) -> tuple[Array, ...]:
+    given, chosen = _first(op.layout, operand), _first(op.layout, index)
+    size = op.output_size if op.out == "y" else op.input_size
+    result = np.zeros((*given.shape[:2], *size), operand.dtype)
+    for number, _, x_at, y_at in _taps(op.window, op.input_size, op.output_size):
+        here = chosen[y_at] == number
+        read, write = (x_at, y_at) if op.out == "y" else (y_at, x_at)
+        result[write] += np.where(here, given[read], 0)
+    return (_back(op.layout, result),)
+
+
+_POINTWISE: Final[dict[str, Callable[..., Array]]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "neg": lambda a: -a,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sign": np.sign,
+    "square": lambda a: a * a,
+    "maximum": np.maximum,
+    "relu": lambda a: np.maximum(a, 0),
+    "relu_grad": lambda dy, x: np.where(x > 0, dy, 0),
+    "greater": lambda a, b: a > b,
+    "equal": lambda a, b: a == b,
+    "where": lambda c, a, b: np.asarray(np.where(c != 0, a, b)),
+}
+
+
+@_meaning.register
+def _pointwise(op: Pointwise, *inputs: Array) -> tuple[Array, ...]:
+    return (_POINTWISE[op.fn](*inputs),)
+
+
+@_meaning.register
+def _reduce(op: Reduce, x: Array) -> tuple[Array, ...]:
+    if op.kind == "sum":
+        return (x.sum(axis=op.axes, dtype=x.dtype),)
+    return (x.max(axis=op.axes),)
+
+
+@_meaning.register
+def _broadcast(op: Broadcast, x: Array) -> tuple[Array, ...]:
+    return (np.broadcast_to(x, op.shape),)
+
+
+@_meaning.register
+def _reshape(op: Reshape, x: Array) -> tuple[Array, ...]:
+    return (x.reshape(op.shape),)
+
+
+@_meaning.register
+def _transpose(op: Transpose, x: Array) -> tuple[Array, ...]:
+    return (x.transpose(op.axes),)
+
+
+@_meaning.register
+def _flip(op: Flip, x: Array) -> tuple[Array, ...]:
+    return (np.flip(x, op.axes),)
+
+
+@_meaning.register(Identity)
+@_meaning.register(StopGradient)
+def _identity(op: Op, x: Array) -> tuple[Array, ...]:
+    return (x,)
+
+
+@_meaning.register
+def _full(op: Full) -> tuple[Array, ...]:
+    return (np.full(op.shape, op.value, op.dtype),)
+
+
+@_meaning.register
+def _one_hot(op: OneHot, labels: Array) -> tuple[Array, ...]:
+    return (labels[..., None] == np.arange(op.classes),)
+
+
+@_meaning.register
+def _log_softmax(op: LogSoftmax, x: Array) -> tuple[Array, ...]:
+    if x.size == 0:
+        return (x,)
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return (shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)),)
+
+
+@_meaning.register
+def _batch_norm(op: BatchNorm, x: Array, w: Array, b: Array) -> tuple[Array, ...]:
+    given = _first(op.layout, x)
+    axes = (0, *range(2, given.ndim))
+    column = (1, -1, *(1 for _ in given.shape[2:]))
+    count = max(given.size // max(given.shape[1], 1), 1)
+    mean = given.sum(axis=axes) / count
+    centred = given - mean.reshape(column)
+    var = (centred * centred).sum(axis=axes) / count
+    scaled = centred / np.sqrt(var.reshape(column) + op.eps) * w.reshape(column)
+    return _back(op.layout, scaled + b.reshape(column)), mean, var

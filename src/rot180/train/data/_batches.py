@@ -1,0 +1,58 @@
+"""Batches of a data set: drawn without replacement, some images shifted by a pixel."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from rot180.errors import ArgumentError
+from rot180.nn import Key
+from rot180.train.data._datasets import Dataset
+
+Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
+
+
+def batches(
+    data: Dataset, batch_size: int, key: Key, *, shift: float = 0.0
+) -> Iterator[Batch]:
+    """Yields the training part once, in random order, as `(images, labels)`.
+
+    All batches are full: a rest smaller than `batch_size` is left out.
+
+    Args:
+        data: The data set.
+        batch_size: Images per batch.
+        key: Decides the order and the shifts.
+        shift: Share of images moved by up to one pixel in each direction, chosen from
+            all nine moves; what enters at the edge is 0.
+
+    Raises:
+        ArgumentError: The batch size is not from 1 to the number of images.
+    """
+    count = len(data.images)
+    if not 1 <= batch_size <= count:
+        raise ArgumentError(
+            f"batch size {batch_size} is out of range\n"
+            f"  {data.name} has {count} images to train on; use 1 to {count}."
+        )
+    order_key, shift_key = key.split(2)
+    order = order_key.generator().permutation(count)
+    moves = _moves(count, shift, shift_key.generator())
+    windows = _windows(data.images)
+    for start in range(0, count - batch_size + 1, batch_size):
+        chosen = slice(start, start + batch_size)
+        index, move = order[chosen], moves[chosen]
+        yield windows[index, :, move // 3, move % 3], data.labels[index]
+
+
+def _moves(count: int, share: float, random: np.random.Generator) -> Any:
+    """Numbers from 0 to 8, of which 4 leaves an image where it is."""
+    drawn = random.integers(0, 9, count)
+    return np.where(random.random(count) < share, drawn, 4)
+
+
+def _windows(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns a view, `(n, c, 3, 3, h, w)`: each image moved by -1, 0, 1 both ways."""
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    return sliding_window_view(padded, images.shape[2:], axis=(2, 3))

@@ -1,0 +1,44 @@
+"""What all tests share: a cache of their own, hypothesis profiles, PyTorch."""
+
+import os
+import shutil
+import tempfile
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+IS_XDIST_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+# Set before rot180 is imported, so that no test reads or writes the user's cache.
+# Worker processes inherit the directory and so share compiled kernels.
+if not IS_XDIST_WORKER:
+    os.environ["ROT180_CACHE_DIR"] = tempfile.mkdtemp(prefix="rot180-test-cache-")
+
+settings.register_profile(
+    "default",
+    deadline=None,  # the first call of each shape compiles
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "explore", settings.get_profile("default"), derandomize=False, max_examples=5000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_unconfigure() -> None:
+    if not IS_XDIST_WORKER:
+        shutil.rmtree(os.environ["ROT180_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def torch() -> ModuleType:
+    """PyTorch on one thread; the test is skipped where it is not installed."""
+    module: ModuleType = pytest.importorskip(
+        "torch",
+        reason="compares with PyTorch, not installed: pip install torch==2.13.0",
+    )
+    module.set_num_threads(1)
+    return module

@@ -1,0 +1,124 @@
+"""Traces are made once for each kind of argument, and run from then on."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rot180
+from rot180.autograd._graph import Graph
+from rot180.autograd._program import prepare
+from rot180.autograd._tensor import Tensor
+from rot180.errors import ArgumentError
+from rot180.ops import TensorType
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+class Counted:
+    """A function that counts how often Python runs it."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.calls = 0
+        self.__name__ = "counted"
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        self.calls += 1
+        return self.function(*args, **named)
+
+
+def test_a_trace_is_reused_for_the_same_shapes_and_dtypes() -> None:
+    counted = Counted(lambda x: x + x)
+    double = rot180.jit(counted)
+    assert (double(X) == 2 * X).all()
+    assert (double(X + 1) == 2 * X + 2).all()
+    assert counted.calls == 1
+    double(X[:2])
+    double(X.astype(np.float32))
+    assert counted.calls == 3
+
+
+def test_python_numbers_are_part_of_the_key_and_numpy_scalars_are_not() -> None:
+    counted = Counted(lambda x, n: x * n)
+    scaled = rot180.jit(counted)
+    assert (scaled(X, 2) == 2 * X).all()
+    assert (scaled(X, 3) == 3 * X).all()
+    assert counted.calls == 2
+    for factor in (2.0, 3.0, 4.0):
+        assert (scaled(X, np.float64(factor)) == factor * X).all()
+    assert counted.calls == 3
+
+
+def test_one_and_true_are_different_constants() -> None:
+    named = rot180.jit(lambda x, n: {"x": x, "n": n})
+    assert named(X, 1)["n"] is not True
+    assert named(X, True)["n"] is True
+
+
+def test_results_keep_their_structure_and_constants() -> None:
+    result = rot180.jit(lambda x: {"sum": [x.sum()], "none": None, "text": "t"})(X)
+    assert result == {"sum": [6.0], "none": None, "text": "t"}
+
+
+def test_jit_of_grad_and_grad_of_jit() -> None:
+    cube = rot180.jit(lambda x: (x * x * x).sum())
+    assert (rot180.grad(cube)(X) == 3 * X**2).all()
+    assert (rot180.jit(rot180.grad(cube))(X) == 3 * X**2).all()
+
+
+def test_a_jit_that_takes_a_tensor_from_an_outer_trace_is_not_kept() -> None:
+    counted = Counted(lambda x: 0)
+
+    def outer(x: Any) -> Any:
+        counted.function = lambda y: (x * y).sum()
+        return inner(X)
+
+    inner = rot180.jit(counted)
+    assert (rot180.grad(outer)(X) == X).all()
+    assert (rot180.grad(outer)(X + 1) == X).all()
+    assert counted.calls == 2
+
+
+def test_an_argument_that_is_neither_array_nor_hashable_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="of type set is neither"):
+        rot180.jit(lambda x, s: x)(X, {1})
+
+
+def test_an_empty_result_and_an_argument_passed_through() -> None:
+    assert rot180.jit(lambda x: None)(X) is None
+    assert rot180.jit(lambda x: x)(X) is X
+
+
+def _graph() -> tuple[Graph, Tensor]:
+    graph = Graph()
+    return graph, Tensor(graph, graph.new_input(TensorType((3,), "float64")))
+
+
+def test_equal_steps_are_recorded_once() -> None:
+    graph, x = _graph()
+    assert (x * x).number == (x * x).number
+    assert len(graph.nodes) == 1
+
+
+def test_what_no_result_needs_is_not_run() -> None:
+    graph, x = _graph()
+    wanted, _ = x + x, x * x
+    assert len(prepare(graph, [x.number], [wanted.number]).steps) == 1
+
+
+def test_every_value_but_the_results_is_dropped_after_its_last_use() -> None:
+    graph, x = _graph()
+    y = (x + x) * x
+    program = prepare(graph, [x.number], [y.number])
+    dead = [number for step in program.steps for number in step.dead]
+    assert sorted(dead) == [0, 1]
+    assert set(program.steps[-1].dead) == {0, 1}
+
+
+def test_numbers_that_no_argument_changes_are_computed_once() -> None:
+    graph, x = _graph()
+    y = x * 2.0
+    program = prepare(graph, [x.number], [y.number])
+    assert len(program.steps) == 1
+    assert (program(X)[0] == 2 * X).all()

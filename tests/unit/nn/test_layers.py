@@ -1,0 +1,140 @@
+"""Layers: the same names, values and statistics as PyTorch's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rot180 import nn
+from rot180.errors import ArgumentError, ShapeError
+
+IMAGES = {1: (2, 4, 7), 2: (2, 4, 7, 6), 3: (2, 4, 5, 4, 6)}
+
+# Name, arguments, rank of the images.
+LAYERS = [
+    ("Conv1d", (4, 6, 3), {}, 1),
+    ("Conv1d", (4, 6, 3), {"stride": 2, "padding": 1, "groups": 2}, 1),
+    ("Conv2d", (4, 6, 3), {"padding": "same", "bias": False}, 2),
+    ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "dilation": 2, "padding": 2}, 2),
+    ("Conv3d", (4, 2, 2), {"padding": (1, 0, 1)}, 3),
+    ("ConvTranspose1d", (4, 2, 3), {"stride": 2, "output_padding": 1}, 1),
+    ("ConvTranspose2d", (4, 6, 3), {"stride": 2, "padding": 1, "groups": 2}, 2),
+    ("ConvTranspose3d", (4, 2, 2), {"bias": False, "dilation": 2}, 3),
+    ("BatchNorm1d", (4,), {}, 1),
+    ("BatchNorm2d", (4,), {"eps": 1e-3, "momentum": 0.3}, 2),
+    ("BatchNorm2d", (4,), {"affine": False}, 2),
+    ("BatchNorm3d", (4,), {"track_running_stats": False}, 3),
+    ("MaxPool1d", (2,), {}, 1),
+    ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, 2),
+    ("MaxPool2d", (2,), {"dilation": 2, "stride": 1}, 2),
+    ("MaxPool3d", ((2, 1, 2),), {}, 3),
+    ("AvgPool1d", (2,), {}, 1),
+    ("AvgPool2d", (3,), {"stride": 2, "padding": 1}, 2),
+    ("AvgPool2d", (3,), {"padding": 1, "count_include_pad": False}, 2),
+    ("AvgPool3d", (2,), {}, 3),
+    ("ReLU", (), {}, 2),
+    ("Flatten", (), {}, 2),
+    ("Flatten", (2,), {}, 2),
+]
+
+
+def _both(
+    name: str, args: Any, options: Any, torch: Any, dtype: str = "float64"
+) -> tuple[nn.Module, Any]:
+    typed = {} if name[:2] in ("Ma", "Av", "Re", "Fl") else {"dtype": dtype}
+    theirs = getattr(torch.nn, name)(*args, **options).to(getattr(torch, dtype))
+    return getattr(nn, name)(*args, **options, **typed), theirs
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize(("name", "args", "options", "rank"), LAYERS)
+def test_a_layer_agrees_with_pytorch(
+    name: str, args: Any, options: Any, rank: int, training: bool, torch: Any
+) -> None:
+    ours, theirs = _both(name, args, options, torch)
+    theirs.train(training)
+    arrays = {key: t.numpy().copy() for key, t in theirs.state_dict().items()}
+    assert ours.names() == list(arrays)
+    params, state = ours.load_state_dict(arrays)
+    x = np.random.default_rng(0).normal(size=IMAGES[rank])
+    y, state = ours.apply(params, state, x, training=training)
+    expected = theirs(torch.tensor(x)).detach().numpy()
+    assert y.shape == expected.shape
+    assert np.allclose(y, expected, rtol=0, atol=1e-13)
+    for key, tensor in theirs.state_dict().items():
+        found = ours.state_dict(params, state)[key]
+        assert found.dtype == tensor.numpy().dtype
+        assert np.allclose(found, tensor.numpy(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (2, 3, 4)])
+def test_linear_agrees_with_pytorch(shape: tuple[int, ...], torch: Any) -> None:
+    ours, theirs = _both("Linear", (4, 3), {}, torch)
+    arrays = {key: t.numpy() for key, t in theirs.state_dict().items()}
+    x = np.random.default_rng(0).normal(size=shape)
+    y, _ = ours.apply(*ours.load_state_dict(arrays), x, training=False)
+    assert np.allclose(y, theirs(torch.tensor(x)).detach().numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan"),
+    [
+        (nn.Conv2d(8, 200, 3, groups=2), 4 * 9),
+        (nn.ConvTranspose2d(200, 8, 3, groups=2), 4 * 9),
+        (nn.Linear(50, 300), 50),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_weights_begin_even_within_pytorchs_bound(layer: nn.Module, fan: int) -> None:
+    params, _ = layer.init(0)
+    for name, array in params.items():
+        assert array.dtype == np.float32
+        assert np.abs(array).max() <= fan**-0.5
+        if name == "weight":
+            assert np.abs(array).max() > 0.99 * fan**-0.5
+            assert abs(array.std() - fan**-0.5 / 3**0.5) < 0.05 * fan**-0.5
+
+
+def test_pytorch_begins_within_the_same_bound(torch: Any) -> None:
+    weight = torch.nn.ConvTranspose2d(200, 8, 3, groups=2).weight.detach().numpy()
+    assert 0.99 * 36**-0.5 < np.abs(weight).max() <= 36**-0.5
+
+
+def test_batch_norm_of_rows() -> None:
+    layer = nn.BatchNorm1d(2, dtype="float64")
+    x = np.array([[0.0, 5.0], [2.0, 5.0]])
+    y, state = layer.apply(*layer.init(0), x, training=True)
+    assert np.allclose(y, [[-1, 0], [1, 0]], atol=1e-5)
+    assert np.allclose(state["running_var"], [0.9 + 0.1 * 2, 0.9])
+    assert state["num_batches_tracked"] == 1
+
+
+BAD = [
+    (lambda: nn.Conv2d(4, 6, 3, groups=4), "out_channels=6 with groups=4"),
+    (lambda: nn.Conv2d(0, 6, 3), "in_channels=0"),
+    (lambda: nn.Conv2d(4, 6, (3, 3, 3)), "kernel_size=.* has 3 numbers, not 2"),
+    (lambda: nn.Conv2d(1, 1, 1, padding_mode="reflect"), "padding_mode='reflect'"),
+    (lambda: nn.BatchNorm2d(3, momentum=None), "momentum=None"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD)
+def test_bad_arguments_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (nn.Conv2d(1, 1, 1), (1, 1, 2, 2, 2), "Conv2d: x has 5 axes, not 3 or 4"),
+        (nn.BatchNorm2d(1), (1, 2, 2), "BatchNorm2d: x has 3 axes, not 4"),
+        (nn.BatchNorm1d(2), (1, 2), "one value per channel has no variance"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(
+    layer: nn.Module, shape: tuple[int, ...], message: str
+) -> None:
+    params, state = layer.init(0)
+    with pytest.raises(ShapeError, match=message):
+        layer.apply(params, state, np.zeros(shape, "f4"), training=True)
