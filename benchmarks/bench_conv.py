@@ -7,7 +7,6 @@ figures are medians.  Before anything is timed the answers are compared with PyT
 in float64, and a wrong one ends the run.
 """
 
-import importlib.metadata
 import json
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import llvmlite
 import numpy as np
 import torch
 
@@ -148,8 +148,8 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _report(rows: list[dict[str, Any]], peak: float) -> dict[str, Any]:
-    packages = ("rot180", "numpy", "llvmlite", "torch")
-    versions = {name: importlib.metadata.version(name) for name in packages}
+    packages = (rot180, np, llvmlite, torch)
+    versions = {package.__name__: package.__version__ for package in packages}
     return {"machine": machine(), "versions": versions, "peak": peak, "rows": rows}
 
 

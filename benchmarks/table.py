@@ -16,11 +16,19 @@ BEGIN, END = "<!-- measurements: begin -->", "<!-- measurements: end -->"
 
 # Case, pass, and how a reader would name it.
 ROWS = (
-    ("dense3x3.64", "forward", "3x3, 64 channels, 56x56, forward"),
-    ("depthwise3x3.96", "forward", "depthwise 3x3, 96 channels, 112x112, forward"),
-    ("depthwise7x7.96", "weight", "depthwise 7x7, 96 channels, 56x56, weight gradient"),
+    (
+        "depthwise3x3.96",
+        "forward",
+        "depthwise 3x3, 8 x 96 x 112 x 112, forward",
+    ),
+    (
+        "depthwise7x7.96",
+        "weight",
+        "depthwise 7x7, 8 x 96 x 56 x 56, weight gradient",
+    ),
+    ("dense3x3.512", "forward", "3x3, 8 x 512 x 7 x 7, forward"),
 )
-SMALL = ("both gradients", "one 3x3 image with a 2x2 filter, both gradients")
+SMALL = ("both gradients", "2x2, 1 x 1 x 3 x 3, both gradients")
 
 
 def table() -> str:
@@ -28,7 +36,7 @@ def table() -> str:
     core, small = _load("core"), _load("small")
     found = {(row["case"], row["pass"]): row for row in core["rows"]}
     lines = [
-        "| batch 8, float32, one thread | rot180 | PyTorch, its better layout |",
+        "| float32, one thread | rot180 | PyTorch, its better layout |",
         "| --- | ---: | ---: |",
         *(_row(found[case, which], text) for case, which, text in ROWS),
         _small_row(small["seconds"]),
@@ -39,6 +47,11 @@ def table() -> str:
         f"{core['versions']['torch']}, medians of alternating runs by `make bench`."
     )
     return "\n".join([*lines, "", note])
+
+
+def has_results() -> bool:
+    """Return whether there is anything to make a table of."""
+    return all((RESULTS / f"{name}.json").exists() for name in ("core", "small"))
 
 
 def _load(name: str) -> Any:
@@ -69,7 +82,8 @@ def rewrite(text: str, inner: str) -> str:
     """Return `text` with what stands between the two marks replaced by `inner`."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{inner}\n{END}{tail}"
+    lines = "\n".join([BEGIN, *filter(None, [inner]), END])
+    return f"{head}{lines}{tail}"
 
 
 def main() -> None:

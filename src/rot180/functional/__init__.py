@@ -26,10 +26,10 @@ from rot180.functional._conv import (
     conv,
     conv_backward,
     conv_input_grad,
-    conv_transpose,
     conv_weight_grad,
     rot180,
 )
+from rot180.functional._conv_transpose import conv_transpose
 from rot180.functional._plan import plan
 from rot180.functional._pool import (
     avg_pool,

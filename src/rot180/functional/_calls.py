@@ -7,8 +7,8 @@ small convolution costs. Everything else goes the long way once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -19,14 +19,17 @@ Array = np.ndarray[Any, Any]
 _MOST = 4096
 
 
-class Calls(dict[Hashable, runtime.Call]):
+T = TypeVar("T")
+
+
+class Calls(dict[Hashable, T], Generic[T]):
     """Compiled calls by what they depend on; forgotten when a setting changes."""
 
     def __init__(self) -> None:
         super().__init__()
         runtime.on_change(self.clear)
 
-    def remember(self, key: Hashable, call: runtime.Call) -> None:
+    def remember(self, key: Hashable, call: T) -> None:
         """Keep a call; start afresh when there are too many."""
         if len(self) >= _MOST:
             self.clear()
@@ -67,21 +70,24 @@ def compute(
     *,
     batched: bool = True,
     image: bool = True,
-    calls: Calls | None = None,
+    calls: Calls[runtime.Call] | None = None,
     key: Hashable = None,
 ) -> Any:
     """Trace an op, or run it and remember the way.
 
     Args:
+        op: what to compute.
         inputs: with their image axis.
         batched: whether the caller's arrays had one.
         image: whether the result has one.
+        calls: where to remember the compiled call, or None.
+        key: by what to remember it.
     """
     if is_traced(*inputs):
-        result = ops.apply(op, *inputs)
+        traced = ops.apply(op, *inputs)
         if batched or not image:
-            return result
-        return ops.apply(ops.Reshape(result.type.shape[1:]), result)
+            return traced
+        return ops.apply(ops.Reshape(traced.type.shape[1:]), traced)
     prepared = tuple(runtime.as_operand(value) for value in inputs)
     call = runtime.call_for(op, prepared)
     if call is None:
@@ -137,9 +143,6 @@ def check_out(op: str, out: Array, result: ops.TensorType, *inputs: Array) -> No
     if any(np.may_share_memory(out, value) for value in inputs):
         raise ArgumentError(
             f"{op}: out overlaps an operand\n"
-            "  The result would be written over what is still to be read; pass an array "
-            "of its own."
+            "  The result would be written over what is still to be read; pass an array"
+            " of its own."
         )
-
-
-Maker = Callable[..., ops.Op]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rot180 import ops
+from rot180 import ops, runtime
+from rot180.errors import ArgumentError
 from rot180.functional._calls import (
     Calls,
     add_axis,
@@ -18,15 +19,16 @@ from rot180.functional._calls import (
     is_traced,
     type_of,
 )
-from rot180.functional._dispatch import pointwise
+from rot180.functional._dispatch import one
 from rot180.ops import Layout
 
 Ints = int | Sequence[int]
 
-_forward = Calls()
-_input_grad = Calls()
-_weight_grad = Calls()
-_bias_grad = Calls()
+_forward: Calls[runtime.Call] = Calls()
+_input_grad: Calls[runtime.Call] = Calls()
+_weight_grad: Calls[runtime.Call] = Calls()
+_bias_grad: Calls[runtime.Call] = Calls()
+_backward: Calls[tuple[runtime.Call | None, ...]] = Calls()
 
 
 def conv(
@@ -129,7 +131,9 @@ def _key(x: Any, w: Any, b: Any, *options: Any) -> Any:
     return key
 
 
-def _into(op: ops.Conv, name: str, out: Any, inputs: tuple[Any, ...], batched: bool) -> Any:
+def _into(
+    op: ops.Conv, name: str, out: Any, inputs: tuple[Any, ...], batched: bool
+) -> Any:
     (result,) = op.infer(*(type_of(name, "operand", v) for v in inputs))
     if not batched:
         result = ops.TensorType(result.shape[1:], result.dtype)
@@ -162,7 +166,14 @@ def conv_input_grad(
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
         w: The filter, as in `conv`, of the same dtype.
         x_shape: The shape of the input.
-        stride: This and the rest as in `conv`.
+        stride: As in `conv`.
+        padding: As in `conv`.
+        dilation: As in `conv`.
+        groups: As in `conv`.
+        padding_mode: As in `conv`.
+        flip: As in `conv`.
+        layout: As in `conv`.
+        algorithm: As in `conv`.
 
     Returns:
         `dx`, of shape `x_shape`.
@@ -224,7 +235,14 @@ def conv_weight_grad(
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
         x: The input, as in `conv`, of the same dtype.
         w_shape: The shape of the filter.
-        stride: This and the rest as in `conv`.
+        stride: As in `conv`.
+        padding: As in `conv`.
+        dilation: As in `conv`.
+        groups: As in `conv`.
+        padding_mode: As in `conv`.
+        flip: As in `conv`.
+        layout: As in `conv`.
+        algorithm: As in `conv`.
 
     Returns:
         `dw`, of shape `w_shape`; zeros for no images at all. Any number of threads
@@ -283,7 +301,9 @@ def _conv_bias_grad(dy: Any, rank: int, layout: Layout) -> Any:
         key = (dy.shape, dy.strides, dy.dtype, rank, layout)
         call = _bias_grad[key]
     except (KeyError, TypeError, AttributeError):
-        key = None if is_traced(dy) else (dy.shape, dy.strides, dy.dtype, rank, layout)
+        key = None
+        if not is_traced(dy):
+            key = (dy.shape, dy.strides, dy.dtype, rank, layout)
     else:
         return finish(call, (dy,), None)
     images = add_axis(dy, len(dy.shape) == rank + 2)
@@ -312,7 +332,14 @@ def conv_backward(
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
         x: The input, as in `conv`.
         w: The filter, as in `conv`.
-        stride: This and the rest as in `conv`.
+        stride: As in `conv`.
+        padding: As in `conv`.
+        dilation: As in `conv`.
+        groups: As in `conv`.
+        padding_mode: As in `conv`.
+        flip: As in `conv`.
+        layout: As in `conv`.
+        algorithm: As in `conv`.
         needs: Which gradients to compute, of `"input"`, `"weight"` and `"bias"`.
 
     Returns:
@@ -323,6 +350,20 @@ def conv_backward(
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
     """
+    try:
+        key = (
+            dy.shape, dy.strides, dy.dtype, x.shape, x.strides, x.dtype, w.shape,
+            w.strides, w.dtype, stride, padding, dilation, groups, flip, layout,
+            padding_mode, algorithm, needs,
+        )  # fmt: skip
+        calls = _backward.get(key)
+    except (TypeError, AttributeError):
+        calls = key = None
+    if calls is not None:
+        by_x, by_w, by_b = calls
+        dx = None if by_x is None else finish(by_x, (dy, w), None)
+        dw = None if by_w is None else finish(by_w, (dy, x), None)
+        return dx, dw, None if by_b is None else finish(by_b, (dy,), None)
     dy, x, w = as_array(dy), as_array(x), as_array(w)
     _check_needs(needs)
     options: dict[str, Any] = {
@@ -339,94 +380,36 @@ def conv_backward(
     dw = conv_weight_grad(dy, x, w.shape, **options) if "weight" in needs else None
     rank = len(w.shape) - 2
     db = _conv_bias_grad(dy, rank, layout) if "bias" in needs else None
+    if key is not None:
+        _remember_backward(key, dy, x, w, tuple(options.values()), needs)
     return dx, dw, db
 
 
-def _check_needs(needs: Sequence[str]) -> None:
-    from rot180.errors import ArgumentError
+def _remember_backward(
+    key: Any, dy: Any, x: Any, w: Any, options: tuple[Any, ...], needs: Sequence[str]
+) -> None:
+    """Keep the calls that the parts have just remembered, if all of them have."""
+    stride, padding, dilation, groups, mode, flip, layout, algorithm = options
+    ordered = (stride, padding, dilation, groups, flip, layout, mode, algorithm)
+    found = {
+        "input": _input_grad.get(_fast_key(dy, w, x.shape, ordered)),
+        "weight": _weight_grad.get(_fast_key(dy, x, w.shape, ordered)),
+        "bias": _bias_grad.get(
+            (dy.shape, dy.strides, dy.dtype, len(w.shape) - 2, layout)
+        ),
+    }
+    if all(found[need] is not None for need in needs):
+        parts = (found[n] if n in needs else None for n in ("input", "weight", "bias"))
+        _backward.remember(key, tuple(parts))
 
+
+def _check_needs(needs: Sequence[str]) -> None:
     for need in needs:
         if need not in ("input", "weight", "bias"):
             raise ArgumentError(
                 f"conv_backward: needs holds {need!r}\n"
                 '  Name any of "input", "weight" and "bias".'
             )
-
-
-def conv_transpose(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    *,
-    stride: Ints = 1,
-    padding: Any = 0,
-    output_padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-    dilation: Ints = 1,
-    groups: int = 1,
-    flip: bool = False,
-    layout: Layout = "channels_first",
-    algorithm: str = "auto",
-) -> Any:
-    """The transposed convolution: the input gradient of `conv`, used forward.
-
-        y[n, k, p*stride + r*dilation - pad] += x[n, c, p] * w[c, k, r]
-
-    Args:
-        x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64.
-        w: `(c, k/groups, *kernel)`; channels last `(*kernel, k/groups, c)`.
-        b: `(k,)`, added to every position; or None.
-        stride: Step between the places to which neighbouring inputs go.
-        padding: What is cropped from either side, as `conv` pads.
-        output_padding: Positions added behind the last, which `conv` would not reach.
-        output_size: Spatial extents of the result, instead of `output_padding`.
-        dilation: Step between filter taps.
-        groups: Number of channel groups that do not see each other.
-        flip: Whether the filter is read backwards.
-        layout: Where the channels stand.
-        algorithm: `"auto"` or `"direct"`.
-
-    Returns:
-        `y`, `(n, k, *output)`, `output = (size-1)*stride - padding + span +
-        output_padding`; with no image axis if `x` had none.
-
-    Raises:
-        ShapeError: The shapes do not fit each other.
-        DTypeError: The dtypes differ, or are not float32 or float64.
-        ArgumentError: An option is out of range.
-    """
-    name = "conv_transpose"
-    x, w, b = as_array(x), as_array(w), None if b is None else as_array(b)
-    ops.check_modes(name, algorithm=algorithm)
-    types = type_of(name, "x", x), type_of(name, "w", w)
-    rank, batched = ops.conv_rank(name, *types, layout, transposed=True)
-    images = add_axis(x, batched)
-    op = ops.conv_transpose_op(
-        name,
-        type_of(name, "x", images),
-        types[1],
-        None if b is None else type_of(name, "b", b),
-        stride=stride,
-        padding=padding,
-        output_padding=output_padding,
-        output_size=output_size,
-        dilation=dilation,
-        groups=groups,
-        flip=flip,
-        layout=layout,
-    )
-    y = compute(op, (images, w), batched=batched)
-    if b is None:
-        return y
-    column = (-1,) if layout == "channels_last" else (-1, *(1,) * rank)
-    return pointwise("add", y, _reshaped(b, column))
-
-
-def _reshaped(b: Any, shape: tuple[int, ...]) -> Any:
-    if not ops.is_traced(b):
-        return b.reshape(shape)
-    known = tuple(b.type.shape[0] if e == -1 else e for e in shape)
-    return ops.apply(ops.Reshape(known), b)
 
 
 def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
@@ -443,8 +426,6 @@ def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
     Raises:
         DTypeError: The dtype is not one of the library's.
     """
-    from rot180.functional._dispatch import one
-
     w = as_array(w)
     rank = len(type_of("rot180", "w", w).shape)
     axes = tuple(range(rank))

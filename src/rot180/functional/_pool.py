@@ -81,7 +81,12 @@ def max_pool_backward(
     Args:
         dy: The gradient of the output.
         x: The input of `max_pool`.
-        kernel_size: This and the rest as in `max_pool`.
+        kernel_size: As in `max_pool`.
+        stride: As in `max_pool`.
+        padding: As in `max_pool`.
+        dilation: As in `max_pool`.
+        ceil_mode: As in `max_pool`.
+        layout: As in `max_pool`.
         indices: What `max_pool(..., return_indices=True)` gave; else found again.
 
     Returns:
@@ -96,7 +101,9 @@ def max_pool_backward(
     images, batched = _images("max_pool_backward", x, kernel_size)
     op = _op("max_pool_backward", "max", images, kernel_size, stride, padding, dilation,
              ceil_mode, layout)  # fmt: skip
-    index = run_or_trace(op, images)[1] if indices is None else add_axis(indices, batched)
+    index = (
+        run_or_trace(op, images)[1] if indices is None else add_axis(indices, batched)
+    )
     select = ops.MaxSelect(op.window, layout, "x", op.input_size)
     return _plain(run_or_trace(select, add_axis(dy, batched), index)[0], batched)
 
@@ -159,7 +166,13 @@ def avg_pool_backward(
     Args:
         dy: The gradient of the output.
         x_shape: The shape of the input.
-        kernel_size: This and the rest as in `avg_pool`.
+        kernel_size: As in `avg_pool`.
+        stride: As in `avg_pool`.
+        padding: As in `avg_pool`.
+        ceil_mode: As in `avg_pool`.
+        count_include_pad: As in `avg_pool`.
+        divisor_override: As in `avg_pool`.
+        layout: As in `avg_pool`.
 
     Returns:
         `dx`, of shape `x_shape`.

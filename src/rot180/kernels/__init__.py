@@ -25,9 +25,9 @@ from rot180.kernels._target import ITEM_BYTES, Target
 from rot180.kernels._tile import Tile
 
 __all__ = [
-    "Access",
     "IMAGE",
     "ITEM_BYTES",
+    "Access",
     "Affine",
     "Apply",
     "ArrayArg",

@@ -45,7 +45,7 @@ class Ranges:
                     self._known[symbol] = known
 
     def widen(self, loop: Loop) -> None:
-        """Add a loop for good; where its index is known already, keep the wider range."""
+        """Add a loop for good; an index that is known already keeps the wider range."""
         with self.loop(loop):
             found = {s: self._known[s] for s in (loop.index, *_names(loop))}
         for symbol, (low, high) in found.items():

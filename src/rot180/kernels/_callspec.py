@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number that depends on the image count: ``ceil(n / divisor) * factor + constant``.
+    """A function of the image count: ``ceil(n / divisor) * factor + constant``.
 
     Attributes:
         factor: Multiplies the number of whole or partial groups of images.

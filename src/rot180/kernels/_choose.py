@@ -11,16 +11,18 @@ import math
 from collections.abc import Iterator
 from itertools import product
 
+from rot180.kernels._direct import direct
 from rot180.kernels._program import Access, Program
 from rot180.kernels._sum import IMAGE, Sum
 from rot180.kernels._target import ITEM_BYTES, Target
-from rot180.kernels._direct import direct
-from rot180.kernels._tile import Tile, has, positions, roles
+from rot180.kernels._tile import Tile, has, is_alone, positions, roles
 from rot180.kernels._tree import Leaf, over_images
 
 _CANDIDATES = 6
 _L2 = 1 << 20
 _CHAINS = 8
+_LONGEST = 12  # taps that are written out
+_REST = 3.0  # what a step of a smaller last tile costs, against a full one
 
 
 def schedule(sum_: Sum, tile: Tile, target: Target) -> Program:
@@ -46,10 +48,28 @@ def _balanced(extent: int, most: int) -> int:
     return -(-max(extent, 1) // blocks)
 
 
-def _registers(target: Target, vectors: int) -> int:
-    """Sums that fit beside `vectors` operands; AVX-512 broadcasts from memory."""
-    spare = vectors if target.name == "avx512" else vectors + 1
-    return max((target.registers - spare) // vectors, 1)
+def _registers(target: Target, vectors: int, shared: int) -> int:
+    """Results that fit beside the operands of one step.
+
+    `vectors` of one factor and a broadcast of the other; where both have the lane and
+    `shared` taps are written out, as many vectors of the image as there are results and
+    taps. AVX-512 multiplies with a broadcast from memory.
+    """
+    if shared:
+        return max((target.registers - shared) // (2 * vectors), 1)
+    return max((target.registers - vectors - 1) // vectors, 1)
+
+
+def _written_out(sum_: Sum, lane: str) -> tuple[str, ...]:
+    """The last tap, where image and filter both have the lane: its loads are shared."""
+    images, _ = roles(sum_)
+    taps = [c for c in sum_.chain if sum_.extent(c) > 1]
+    if not taps or not all(has(f, lane) for f in images) or sum_.limits:
+        return ()
+    last = taps[-1]
+    if any(is_alone(f, last) for f in images) or sum_.extent(last) > _LONGEST:
+        return ()
+    return (last,)
 
 
 def _lane_score(sum_: Sum, access: Access, name: str, lanes: int) -> float:
@@ -78,11 +98,13 @@ def _direct_tiles(sum_: Sum, target: Target) -> Iterator[tuple[float, Tile]]:
         ]
         for most in range(1, min(4, count) + 1):
             vectors = _balanced(count, most)
-            room = _registers(target, vectors)
+            unroll = _written_out(sum_, lane)
+            shared = sum_.extent(unroll[0]) if unroll else 0
+            room = _registers(target, vectors, shared)
             for pixels in _pixels(sum_, (*others, *slid), room):
                 cost = _step_cost(sum_, lane, vectors, pixels, lanes)
                 rows = _rows(sum_, lane, pixels)
-                yield cost, Tile(lane, vectors, pixels, rows)
+                yield cost, Tile(lane, vectors, pixels, rows, unroll=unroll)
 
 
 def _direct_lanes(sum_: Sum, lanes: int) -> list[str]:
@@ -136,11 +158,15 @@ def _step_cost(
         whole, rest = divmod(extent, size)
         choices.append([(size, whole)] * bool(whole) + [(rest, 1)] * bool(rest))
     for chosen in product(*choices):
-        sizes = {name: size for (name, _), (size, _) in zip(pixels, chosen)}
+        sizes = {
+            name: size for (name, _), (size, _) in zip(pixels, chosen, strict=True)
+        }
         times = math.prod(number for _, number in chosen)
         work = vectors * math.prod(sizes.values())
         reads = sum(_reads(f, lane, vectors, sizes) for f in sum_.factors)
-        total += times * (max(work, reads, _CHAINS) + 1 + 0.1 * reads)
+        full = sizes == dict(pixels)
+        step = max(work, reads, _CHAINS) + 0.3 + 0.05 * reads
+        total += times * step * (1 if full else _REST)
     covered = math.prod(
         size if name == IMAGE else sum_.extent(name) for name, size in pixels
     )
@@ -158,18 +184,39 @@ def _reads(factor: Access, lane: str, vectors: int, sizes: dict[str, int]) -> in
 
 
 def _rows(sum_: Sum, lane: str, pixels: tuple[tuple[str, int], ...]) -> int:
-    """Rows of one item: what is staged fits in a quarter of the second cache."""
+    """Rows of one item: few staged twice, and all that is staged in the second cache.
+
+    Where the filter is small, next to nothing else needs the cache.
+    """
     slid = positions(sum_, lane)
     sizes = dict(pixels)
     if not slid:
         return sizes.get(IMAGE, 1)
     row = slid[0]
-    extent, step = sum_.extent(row), sizes.get(row, 1)
+    extent, step = max(sum_.extent(row), 1), sizes.get(row, 1)
     images, _ = roles(sum_)
     bytes_ = max(_row_bytes(f, row) for f in images)
-    most = max(_L2 // 4 // max(bytes_, 1), 1)
-    rows = _balanced(extent, most)
-    return min(-(-rows // step) * step, -(-max(extent, 1) // step) * step)
+    halo = max(_halo(sum_, f, row) for f in images)
+    budget = _L2 if all(has(f, lane) for f in images) else _L2 // 2
+    best, rows = math.inf, step
+    for blocks in range(min(2, extent // 28 + 1), extent + 1):
+        size = -(-extent // blocks)
+        size = -(-size // step) * step
+        fits = (size + halo) * bytes_ <= budget
+        cost = -(-extent // size) * (size + halo)
+        if (fits or size == step) and cost < best:
+            best, rows = cost, size
+    return rows
+
+
+def _halo(sum_: Sum, factor: Access, row: str) -> int:
+    """Rows that two neighbouring blocks both read."""
+    axis = next((a for a in factor.axes if a.coefficient(row)), None)
+    if axis is None:
+        return 0
+    known = dict(sum_.extents)
+    spans = [abs(c) * ((known.get(s) or 1) - 1) for s, c in axis.terms if s != row]
+    return sum(spans) // max(abs(axis.coefficient(row)), 1)
 
 
 def _row_bytes(factor: Access, row: str) -> int:
@@ -203,7 +250,7 @@ def _tree_tiles(sum_: Sum, target: Target) -> Iterator[tuple[float, Tile]]:
     )
     for most in range(1, min(4, count) + 1):
         vectors = _balanced(count, most)
-        room = _registers(target, vectors)
+        room = max((target.registers - vectors - 1) // vectors, 1)
         for pixels in _pixels(sum_, tuple(rest), room) if rest else ((),):
             cost = _step_cost(sum_, lane, vectors, pixels, lanes)
             yield cost, _blocked(sum_, Tile(lane, vectors, pixels), lanes)
@@ -232,9 +279,9 @@ def _blocked(sum_: Sum, tile: Tile, lanes: int) -> Tile:
     limits = dict(blocks)
     for factor in sum_.factors:
         size = ITEM_BYTES[factor.buffer.dtype] * leaf.images
-        for axis, extent in zip(factor.axes, factor.buffer.shape, strict=True):
+        for axis, axis_extent in zip(factor.axes, factor.buffer.shape, strict=True):
             names = axis.symbols()
-            known = extent or 1
+            known = axis_extent or 1
             if sum_.chain and sum_.chain[0] in names:
                 known = min(known, leaf.rows * abs(axis.coefficient(sum_.chain[0])) + 8)
             for name in names:

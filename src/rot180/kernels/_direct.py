@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from rot180.kernels._bounds import leaves
 from rot180.kernels._callspec import Count
+from rot180.kernels._copies import inner_ranges, pack
 from rot180.kernels._program import (
     Access,
     Apply,
@@ -25,7 +26,7 @@ from rot180.kernels._program import (
     index,
     map_bodies,
 )
-from rot180.kernels._rewrite import fuse, hold, inner_ranges, pack, reads, split
+from rot180.kernels._rewrite import fuse, hold, reads, split
 from rot180.kernels._sum import IMAGE, Sum
 from rot180.kernels._target import Target
 from rot180.kernels._tile import (
@@ -90,11 +91,14 @@ def _items(sum_: Sum, tile: Tile) -> Blocks:
     if slid:
         row, extent = slid[0], sum_.extent(slid[0])
         blocks = max(-(-extent // tile.rows), 1)
-        body = sum_.nest((*others, tile.lane, *slid), inner)
+        body = sum_.nest((*others, tile.lane, *reversed(slid)), inner)
         body = resize(body, row, min(tile.rows, extent))
         place = index("block") * tile.rows + index(row)
         body = placed(body, row, place, check=extent % tile.rows != 0)
-        derive = (Digit(IMAGE, blocks, 0), Digit("block", 1, blocks))
+        derive: tuple[Digit, ...] = (
+            Digit(IMAGE, blocks, 0),
+            Digit("block", 1, blocks),
+        )
         items = Count(blocks)
     else:
         body = _around(sum_.nest((*others, tile.lane), ()), IMAGE, tile.rows, inner)

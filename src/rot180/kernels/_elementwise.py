@@ -86,7 +86,9 @@ def pointwise(formula: Pointwise, target: Target) -> Program:
         return _program(formula, (Loop("item", None, body, "parallel", items=items),))
     last = formula.out.shape[-1] or 0
     body = (Loop("block", -(-last // lanes), body),)
-    for name, extent in reversed(list(zip(names, formula.out.shape, strict=True))[1:-1]):
+    for name, extent in reversed(
+        list(zip(names, formula.out.shape, strict=True))[1:-1]
+    ):
         body = (Loop(name, extent, body),)
     digit = Digit("i0", 1, 0)
     item = Loop("item", None, body, "parallel", derive=(digit,), items=Count(1))
@@ -102,7 +104,7 @@ class RowWise:
     """A function of whole rows: `sum`, `max` or `log_softmax` over the last axis.
 
     Attributes:
-        out: `(rows, m)`, or `(rows,)` for a reduction; the rows are counted at run time.
+        out: `(rows, m)`, or `(rows,)` for a reduction; rows are counted at run time.
         source: `(rows, m)`.
     """
 

@@ -7,13 +7,11 @@ vectors, register buffers become allocas that LLVM promotes to registers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rot180.errors import InternalError
-from rot180.kernels._bounds import Ranges, leaves
-from rot180.kernels._callspec import Count
+from rot180.kernels._emit_memory import Memory
+from rot180.kernels._emit_text import Value
 from rot180.kernels._program import (
     Access,
     Affine,
@@ -33,7 +31,7 @@ from rot180.kernels._program import (
     Store,
     Table,
 )
-from rot180.kernels._scalar import Text, emit_call, llvm_type, literal
+from rot180.kernels._scalar import Text, emit_call, literal, llvm_type
 from rot180.kernels._target import Target
 
 _HEADER = 'attributes #0 = { nounwind "prefer-vector-width"="512" }\n'
@@ -76,66 +74,14 @@ def emit(program: Program, target: Target) -> Module:
     return Module(body, tuple(names), scratch)
 
 
-Value = int | str  # a number known now, or the name of an i64
-
-
-@dataclass(slots=True)
-class _Scope:
-    """What was computed so far and is valid here: sums, pointers, loaded values."""
-
-    known: dict[object, str] = field(default_factory=dict)
-    loaded: dict[object, tuple[str, bool]] = field(default_factory=dict)
-
-
-class _Job:
+class _Job(Memory):
     """The emission of one parallel loop."""
 
     def __init__(self, program: Program, target: Target, text: Text) -> None:
-        self.program, self.target, self.text = program, target, text
-        self.lines: list[str] = []
-        self.allocas: dict[object, tuple[str, str]] = {}
-        self.env: dict[str, Value] = {"images": "%n"}
-        self.ranges = Ranges()
-        self.lane: tuple[str, int] | None = None
-        self.scopes = [_Scope()]
-        self.block = "entry"
-        self.count = 0
-        self.pointers: dict[str, str] = {}
+        super().__init__(target, text)
+        self.program = program
         self.scratch_used = 0
         self.scratch_bytes = 0
-
-    # ------------------------------------------------------------ text
-
-    def name(self, stem: str = "v") -> str:
-        self.count += 1
-        return f"%{stem}{self.count}"
-
-    def line(self, text: str) -> None:
-        self.lines.append("  " + text)
-
-    def let(self, text: str) -> str:
-        name = self.name()
-        self.lines.append(f"  {name} = {text}")
-        return name
-
-    def label(self) -> str:
-        return self.name("b")[1:]
-
-    def start(self, label: str) -> None:
-        self.lines.append(f"{label}:")
-        self.block = label
-
-    @contextmanager
-    def scope(self) -> Iterator[None]:
-        self.scopes.append(_Scope())
-        try:
-            yield
-        finally:
-            self.scopes.pop()
-
-    def forget_loads(self) -> None:
-        for scope in self.scopes:
-            scope.loaded.clear()
 
     # ------------------------------------------------------------ functions
 
@@ -149,15 +95,10 @@ class _Job:
             self.env[symbol] = self.count_of(count)
         self.counted(loop, "%begin", "%end", loop.body)
         self.line("ret void")
-        head = f"define void @{name}(i64 %begin, i64 %end, ptr %pointers, ptr %scratch, i64 %n) #0 {{"
+        arguments = "i64 %begin, i64 %end, ptr %pointers, ptr %scratch, i64 %n"
+        head = f"define void @{name}({arguments}) #0 {{"
         allocas = [f"  {n} = alloca {t}" for n, t in self.allocas.values()]
         return "\n".join([head, "entry:", *allocas, *self.lines, "}\n"])
-
-    def count_of(self, count: Count) -> str:
-        rounded = self.let(f"add i64 %n, {count.divisor - 1}")
-        quotient = self.let(f"sdiv i64 {rounded}, {count.divisor}")
-        product = self.let(f"mul i64 {quotient}, {count.factor}")
-        return self.let(f"add i64 {product}, {count.constant}")
 
     # ------------------------------------------------------------ statements
 
@@ -331,148 +272,7 @@ class _Job:
         self.start(leave)
         self.forget_loads()
 
-    # ------------------------------------------------------------ addresses
-
-    def split(self, affine: Affine) -> tuple[tuple[tuple[str, int], ...], int]:
-        """The run-time terms, without the lane, and the part known now."""
-        terms: dict[str, int] = {}
-        known = affine.const
-        for symbol, coefficient in affine.terms:
-            if self.lane and symbol == self.lane[0]:
-                continue
-            value = self.env[symbol]
-            if isinstance(value, int):
-                known += value * coefficient
-            else:
-                terms[value] = terms.get(value, 0) + coefficient
-        return tuple(sorted((v, c) for v, c in terms.items() if c)), known
-
-    def recall(self, key: object) -> str | None:
-        for scope in reversed(self.scopes):
-            if key in scope.known:
-                return scope.known[key]
-        return None
-
-    def dynamic(self, terms: tuple[tuple[str, int], ...]) -> str | None:
-        """The sum of run-time terms."""
-        if not terms:
-            return None
-        known = self.recall(terms)
-        if known:
-            return known
-        (value, factor), rest = terms[-1], terms[:-1]
-        part = value if factor == 1 else self.let(f"mul nsw i64 {value}, {factor}")
-        others = self.dynamic(rest)
-        total = part if others is None else self.let(f"add nsw i64 {others}, {part}")
-        self.scopes[-1].known[terms] = total
-        return total
-
-    def sum(self, affine: Affine) -> str:
-        """An affine sum, without its lane term, as an i64 or a number in text."""
-        terms, known = self.split(affine)
-        moving = self.dynamic(terms)
-        if moving is None:
-            return str(known)
-        return self.let(f"add nsw i64 {moving}, {known}") if known else moving
-
-    def place(self, access: Access) -> str:
-        """A pointer to the element (of the first lane)."""
-        terms, known = self.split(access.address())
-        size = self.text.bytes(access.buffer.dtype)
-        key = (access.buffer.name, terms)
-        base = self.recall(key)
-        if base is None:
-            base = self.pointers[access.buffer.name]
-            moving = self.dynamic(terms)
-            if moving is not None:
-                kind = llvm_type(access.buffer.dtype)
-                base = self.let(f"getelementptr {kind}, ptr {base}, i64 {moving}")
-            self.scopes[-1].known[key] = base
-        if not known:
-            return base
-        return self.let(f"getelementptr i8, ptr {base}, i64 {known * size}")
-
-    def register(self, access: Access) -> tuple[str, bool]:
-        """The alloca of a register, and whether it holds a vector."""
-        address = access.address()
-        terms, known = self.split(address)
-        if terms:
-            raise InternalError(f"register {access} has a run-time index")
-        wide = bool(self.lane and address.coefficient(self.lane[0]))
-        kind = self.type(access.buffer.dtype, wide)
-        key = (access.buffer.name, known)
-        if key not in self.allocas:
-            self.allocas[key] = (self.name("r"), kind)
-        return self.allocas[key][0], wide
-
-    # ------------------------------------------------------------ conditions
-
-    def conditions(self, access: Access) -> tuple[list[str], list[str]]:
-        """What must hold for the element to exist: scalars, and masks over lanes."""
-        scalars: list[str] = []
-        masks: list[str] = []
-        for axis in access.check:
-            affine, extent = access.axes[axis], access.buffer.shape[axis]
-            low, high = leaves(affine, extent, self.ranges)
-            wide = bool(self.lane and affine.coefficient(self.lane[0]))
-            limit = "%n" if extent is None else str(extent)
-            if low:
-                (masks if wide else scalars).append(self.compare(affine, "sge", "0"))
-            if high:
-                (masks if wide else scalars).append(self.compare(affine, "slt", limit))
-        return scalars, masks
-
-    def compare(self, affine: Affine, how: str, bound: str) -> str:
-        step = affine.coefficient(self.lane[0]) if self.lane else 0
-        key = ("compare", self.split(affine), step, how, bound)
-        known = self.recall(key)
-        if known is None:
-            known = self.compared(affine, how, bound)
-            self.scopes[-1].known[key] = known
-        return known
-
-    def compared(self, affine: Affine, how: str, bound: str) -> str:
-        value = self.sum(affine)
-        step = affine.coefficient(self.lane[0]) if self.lane else 0
-        if not self.lane or not step:
-            return self.let(f"icmp {how} i64 {value}, {bound}")
-        width = self.lane[1]
-        steps = ", ".join(f"i64 {step * i}" for i in range(width))
-        start = self.splat(value, "i64", width)
-        lanes = self.let(f"add <{width} x i64> {start}, <{steps}>")
-        against = self.splat(bound, "i64", width)
-        return self.let(f"icmp {how} <{width} x i64> {lanes}, {against}")
-
-    def all_of(self, conditions: list[str], kind: str) -> str | None:
-        if not conditions:
-            return None
-        total = conditions[0]
-        for condition in conditions[1:]:
-            total = self.let(f"and {kind} {total}, {condition}")
-        return total
-
-    def splat(self, value: str, kind: str, width: int) -> str:
-        if not value.startswith("%"):
-            return "<" + ", ".join([f"{kind} {value}"] * width) + ">"
-        key = ("splat", value, width)
-        known = self.recall(key)
-        if known:
-            return known
-        one = self.let(
-            f"insertelement <{width} x {kind}> poison, {kind} {value}, i32 0"
-        )
-        full = self.let(
-            f"shufflevector <{width} x {kind}> {one}, <{width} x {kind}> poison, "
-            f"<{width} x i32> zeroinitializer"
-        )
-        self.scopes[-1].known[key] = full
-        return full
-
     # ------------------------------------------------------------ values
-
-    def type(self, dtype: str, wide: bool) -> str:
-        kind = llvm_type(dtype)
-        return f"<{self.lane[1]} x {kind}>" if wide and self.lane else kind
 
     def value(self, expression: Expression) -> tuple[str, str, bool]:
         """An expression's name, dtype, and whether it is a vector over the lanes."""
@@ -514,97 +314,6 @@ class _Job:
             return self.splat(name, llvm_type(dtype), self.lane[1])
         return name
 
-    def load(self, access: Access) -> tuple[str, bool]:
-        if access.buffer.space == "register":
-            name, wide = self.register(access)
-            kind = self.type(access.buffer.dtype, wide)
-            return self.let(f"load {kind}, ptr {name}"), wide
-        key = (access, tuple(self.split(a) for a in access.axes), self.lane)
-        for scope in reversed(self.scopes):
-            if key in scope.loaded:
-                return scope.loaded[key]
-        found = self.guarded_load(access)
-        self.scopes[-1].loaded[key] = found
-        return found
-
-    def guarded_load(self, access: Access) -> tuple[str, bool]:
-        scalars, masks = self.conditions(access)
-        wide = bool(self.lane and access.address().coefficient(self.lane[0]))
-        condition = self.all_of(scalars, "i1")
-        if not wide:
-            masks = []  # one element for all lanes, inside for the first of them
-        if condition is None:
-            return self.plain_load(access, masks), wide
-        inside, join = self.label(), self.label()
-        before = self.block
-        self.line(f"br i1 {condition}, label %{inside}, label %{join}")
-        self.start(inside)
-        with self.scope():
-            value = self.plain_load(access, masks)
-        after = self.block
-        self.line(f"br label %{join}")
-        self.start(join)
-        kind = self.type(access.buffer.dtype, wide)
-        other = self.outside(access, wide)
-        name = self.let(f"phi {kind} [ {value}, %{after} ], [ {other}, %{before} ]")
-        return name, wide
-
-    def outside(self, access: Access, wide: bool) -> str:
-        one = literal(access.outside, access.buffer.dtype)
-        if not wide or not self.lane:
-            return one
-        kind = llvm_type(access.buffer.dtype)
-        return "<" + ", ".join([f"{kind} {one}"] * self.lane[1]) + ">"
-
-    def plain_load(self, access: Access, masks: list[str]) -> str:
-        place = self.place(access)
-        kind = llvm_type(access.buffer.dtype)
-        step = access.address().coefficient(self.lane[0]) if self.lane else 0
-        if not self.lane or not step:
-            return self.let(f"load {kind}, ptr {place}, align 1")
-        width = self.lane[1]
-        vector = f"<{width} x {kind}>"
-        mask = self.all_of(masks, f"<{width} x i1>")
-        if step == 1 and mask is None:
-            return self.let(f"load {vector}, ptr {place}, align 1")
-        if mask is None:
-            return self.strided_load(place, kind, step, width)
-        other = self.outside(access, True)
-        if step == 1:
-            call = self.text.intrinsic(
-                f"llvm.masked.load.v{width}{self.text.suffix(kind)}.p0",
-                vector,
-                f"ptr, <{width} x i1>, {vector}",
-            )
-            return self.let(
-                f"call {vector} {call}(ptr align 1 {place}, <{width} x i1> {mask}, "
-                f"{vector} {other})"
-            )
-        places = self.places(place, kind, step, width)
-        call = self.text.intrinsic(
-            f"llvm.masked.gather.v{width}{self.text.suffix(kind)}.v{width}p0",
-            vector,
-            f"<{width} x ptr>, <{width} x i1>, {vector}",
-        )
-        return self.let(
-            f"call {vector} {call}(<{width} x ptr> align 1 {places}, "
-            f"<{width} x i1> {mask}, {vector} {other})"
-        )
-
-    def places(self, place: str, kind: str, step: int, width: int) -> str:
-        steps = ", ".join(f"i64 {step * i}" for i in range(width))
-        return self.let(f"getelementptr {kind}, ptr {place}, <{width} x i64> <{steps}>")
-
-    def strided_load(self, place: str, kind: str, step: int, width: int) -> str:
-        value = "poison"
-        for lane in range(width):
-            at = self.let(f"getelementptr {kind}, ptr {place}, i64 {step * lane}")
-            one = self.let(f"load {kind}, ptr {at}, align 1")
-            value = self.let(
-                f"insertelement <{width} x {kind}> {value}, {kind} {one}, i32 {lane}"
-            )
-        return value
-
     # ------------------------------------------------------------ stores
 
     def store(self, store: Store) -> None:
@@ -641,46 +350,6 @@ class _Job:
         width = self.lane[1]
         self.vector_store(name, place, kind, step, width, masks)
 
-    def vector_store(
-        self,
-        name: str,
-        place: str,
-        kind: str,
-        step: int,
-        width: int,
-        masks: list[str],
-    ) -> None:
-        vector = f"<{width} x {kind}>"
-        mask = self.all_of(masks, f"<{width} x i1>")
-        if step == 1 and mask is None:
-            self.line(f"store {vector} {name}, ptr {place}, align 1")
-        elif step == 1:
-            call = self.text.intrinsic(
-                f"llvm.masked.store.v{width}{self.text.suffix(kind)}.p0",
-                "void",
-                f"{vector}, ptr, <{width} x i1>",
-            )
-            self.line(
-                f"call void {call}({vector} {name}, ptr align 1 {place}, "
-                f"<{width} x i1> {mask})"
-            )
-        elif mask is None:
-            for lane in range(width):
-                one = self.let(f"extractelement {vector} {name}, i32 {lane}")
-                at = self.let(f"getelementptr {kind}, ptr {place}, i64 {step * lane}")
-                self.line(f"store {kind} {one}, ptr {at}, align 1")
-        else:
-            places = self.places(place, kind, step, width)
-            call = self.text.intrinsic(
-                f"llvm.masked.scatter.v{width}{self.text.suffix(kind)}.v{width}p0",
-                "void",
-                f"{vector}, <{width} x ptr>, <{width} x i1>",
-            )
-            self.line(
-                f"call void {call}({vector} {name}, <{width} x ptr> align 1 {places}, "
-                f"<{width} x i1> {mask})"
-            )
-
     def store_registers(self, store: Store) -> None:
         found = [self.register(target) for target in store.targets]
         if store.reduction is None:
@@ -699,7 +368,7 @@ class _Job:
         dtype = store.targets[0].buffer.dtype
         kind = self.type(dtype, wide)
         assert store.reduction is not None
-        fn = store.reduction.kind
+        fn: str = store.reduction.kind
         match store.values[0]:
             case Apply("mul", (left, right)) if fn == "add" and self.target.has_fma:
                 fn, parts = "fma", [self.value(left), self.value(right)]

@@ -15,7 +15,6 @@ from rot180.kernels._program import (
     Alloc,
     Apply,
     Blocks,
-    Buffer,
     Carry,
     Digit,
     Drain,
@@ -137,13 +136,6 @@ class _Run:
                 buffer[place] = value
 
 
-def clear(store: Store, buffer: Buffer, memory: Memory) -> None:
-    """Give every element of a reduced output its identity."""
-    if store.reduction is not None:
-        value = store.reduction.identity[0]
-        memory[buffer.name] = [value] * len(memory[buffer.name])
-
-
 def _derive(derived: Digit | Table, i: int, env: dict[str, int]) -> int:
     match derived:
         case Digit(_, divisor, radix):
@@ -181,6 +173,10 @@ _SCALAR: dict[str, Callable[..., float]] = {
     "where": lambda c, a, b: a if c != 0 else b,
     "greater": lambda a, b: float(a > b),
     "equal": lambda a, b: float(a == b),
-    "exp": lambda a: math.exp(a) if a < 700 else math.inf,
+    "exp": lambda a: math.exp(a) if a < 709 else math.inf,
     "log": _log,
+    "cast_float32": float,
+    "cast_float64": float,
+    "cast_int32": int,
+    "cast_int64": int,
 }

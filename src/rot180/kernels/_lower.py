@@ -26,7 +26,6 @@ from rot180.kernels._program import (
 )
 from rot180.kernels._sum import IMAGE, Residues, Sum
 
-
 Value = Callable[[tuple[Access, ...], Mapping[str, Affine]], tuple[Expression, ...]]
 
 
@@ -56,6 +55,7 @@ def bind(
     """Give a contraction its sizes and its operands' places in memory.
 
     Args:
+        name: of the kernel.
         contraction: parameters bound; axes as in the operands' buffers.
         buffers: by the contraction's tensor names; the image axis has extent None.
         extents: of every index but the images'.
@@ -63,6 +63,7 @@ def bind(
         value: what is summed, from the factors and what stands for each index.
         second: where the positions of an `argmax` go, laid out like the result.
         bias: added to each result; its axes are channel axes, named by extents.
+        kind: how values are combined.
     """
     sizes: dict[str, int | None] = {IMAGE: None, **extents}
     values: dict[str, Affine] = {}
@@ -93,13 +94,13 @@ def bind(
         order,
         tuple(residues),
         tuple(limits),
-        None if bias is None else _bias(bias, contraction, out),
+        None if bias is None else _bias(bias),
         kind,
     )
 
 
-def _bias(bias: Buffer, contraction: notation.Contraction, out: Access) -> Access:
-    """The bias has the output's channel axes: those of its rank that are no position."""
+def _bias(bias: Buffer) -> Access:
+    """The bias has the output's channel axes."""
     names = ("g", "k") if len(bias.shape) == 2 else ("k",)
     return Access(bias, tuple(index(i) for i in names))
 

@@ -1,7 +1,8 @@
 """The program: a tree of loops and stores that says what a kernel computes, in order.
 
-Every operand is addressed by affine sums of loop indices; stride, dilation, groups, rank
-and memory layout are numbers in those sums. Nothing here knows what a convolution is.
+Every operand is addressed by affine sums of loop indices; stride, dilation, groups,
+rank and memory layout are numbers in those sums. Nothing here knows what a convolution
+is.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ class Alloc:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """One step of a binary counter, which sums in a tree whose shape depends on nothing.
+    """One step of a binary counter, which sums in a tree of a fixed shape.
 
     For `level` = 0, 1, ... while that bit of `index` is set: run `merge`; then, at the
     first level whose bit is clear: run `put`.
@@ -271,7 +272,7 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Empty a binary counter that took `count` values: run the body for each set bit."""
+    """Empty a binary counter that took `count` values: run the body per set bit."""
 
     count: Affine
     level: str

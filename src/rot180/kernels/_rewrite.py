@@ -11,19 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from rot180.errors import ScheduleError
-from rot180.kernels._bounds import Ranges
 from rot180.kernels._program import (
     Access,
-    Affine,
     Alloc,
     Blocks,
     Buffer,
     Expression,
+    Kind,
     Load,
     Loop,
     Number,
     Reduction,
-    Space,
     Statement,
     Store,
     dense,
@@ -43,9 +41,8 @@ def at(body: Blocks, name: str, change: Callable[[Loop], Blocks]) -> Blocks:
         ScheduleError: no loop has that index.
     """
     result = _at(body, name, change)
-    if result == body:
-        if not any(isinstance(s, Loop) and s.index == name for s in walk(body)):
-            raise ScheduleError(f"no loop over {name!r}")
+    if not any(isinstance(s, Loop) and s.index == name for s in walk(body)):
+        raise ScheduleError(f"no loop over {name!r}")
     return result
 
 
@@ -72,6 +69,10 @@ def split(
 
     With `guard` there is one nest of ceil(E / factor) blocks, and accesses whose axis
     depends on the loop are checked: legal where being outside means nothing.
+
+    Raises:
+        ScheduleError: there is no such loop, its extent is known only at run time, or
+            with `guard` no operand ends where the loop does.
     """
 
     def change(loop: Loop) -> Blocks:
@@ -80,6 +81,7 @@ def split(
         inside = _renamed_reduction(loop.body, name, (outer, inner))
         whole, rest = divmod(loop.extent, factor)
         if guard and rest:
+            _ends_with(inside, name, loop.extent)
             whole, rest, inside = whole + 1, 0, _checked(inside, name)
         nests: list[Statement] = []
         if whole:
@@ -115,6 +117,26 @@ def _renamed_reduction(body: Blocks, name: str, names: tuple[str, ...]) -> Block
         return statement
 
     return tuple(map(change, body))
+
+
+def _ends_with(body: Blocks, name: str, extent: int) -> None:
+    """See that behind the end of a loop something is outside its buffer."""
+    for store in walk(body):
+        if isinstance(store, Store):
+            read = (a for value in store.values for a in loads(value))
+            if not any(_is_out(a, name, extent) for a in (*store.targets, *read)):
+                raise ScheduleError(f"split: nothing guards the end of loop {name!r}")
+
+
+def _is_out(access: Access, name: str, place: int) -> bool:
+    """Whether an access is outside wherever the index is at least `place`."""
+    for axis, extent in zip(access.axes, access.buffer.shape, strict=True):
+        step = axis.coefficient(name)
+        least = step * place + axis.const
+        rises = step > 0 and all(c >= 0 for _, c in axis.terms)
+        if rises and extent is not None and least >= extent:
+            return True
+    return False
 
 
 def _checked(body: Blocks, name: str) -> Blocks:
@@ -156,7 +178,7 @@ def reorder(body: Blocks, names: tuple[str, ...]) -> Blocks:
 
     Raises:
         ScheduleError: the loops are not perfectly nested, or loops of a reduction
-            would change their order.
+            would change their order, or one needs a number that another defines.
     """
     first = next(
         (s.index for s in walk(body) if isinstance(s, Loop) and s.index in names), None
@@ -174,6 +196,7 @@ def reorder(body: Blocks, names: tuple[str, ...]) -> Blocks:
             inside = inside[0].body
         order = [n for n in names if n in found]
         _keep_order(inside, order)
+        _keep_scope([found[n] for n in order])
         for name in reversed(order):
             inside = (replace(found[name], body=inside),)
         return inside
@@ -181,22 +204,48 @@ def reorder(body: Blocks, names: tuple[str, ...]) -> Blocks:
     return at(body, first, change)
 
 
+def _reduced(store: Store) -> tuple[str, ...]:
+    """The loops whose order is the order of a store's sum, outermost first."""
+    if store.reduction is None:
+        return ()
+    tree = store.reduction.tree
+    return ((tree,) if tree else ()) + store.reduction.loops
+
+
 def _keep_order(body: Blocks, order: list[str]) -> None:
     for statement in walk(body):
-        if isinstance(statement, Store) and statement.reduction:
-            kept = [n for n in statement.reduction.loops if n in order]
+        if isinstance(statement, Store):
+            kept = [n for n in _reduced(statement) if n in order]
             if kept != [n for n in order if n in kept]:
                 raise ScheduleError(
                     f"the order {order} would change the sum over {kept}"
                 )
 
 
-def mark(body: Blocks, name: str, kind: str) -> Blocks:
-    """Make a loop `unroll`, `lanes` or `parallel`; the meaning stays."""
-    return at(body, name, lambda loop: (replace(loop, kind=kind),))  # type: ignore[arg-type]
+def _keep_scope(loops: list[Loop]) -> None:
+    for number, loop in enumerate(loops):
+        needed = loop.limit.symbols() if loop.limit else frozenset()
+        for later in loops[number:]:
+            if needed & {later.index, *(d.name for d in later.derive)}:
+                raise ScheduleError(
+                    f"loop {loop.index!r} ends where {later.index!r} says"
+                )
 
 
-def hold(body: Blocks, name: str, *, keep: tuple[str, ...] | None = None) -> Blocks:
+def mark(body: Blocks, name: str, kind: Kind) -> Blocks:
+    """Make a loop `unroll`, `lanes` or `parallel`; the meaning stays.
+
+    Raises:
+        ScheduleError: there is no such loop, or it is summed over and would no longer
+            run in order.
+    """
+    stores = [s for s in walk(body) if isinstance(s, Store)]
+    if kind in ("lanes", "parallel") and any(name in _reduced(s) for s in stores):
+        raise ScheduleError(f"{kind}: loop {name!r} is summed over in order")
+    return at(body, name, lambda loop: (replace(loop, kind=kind),))
+
+
+def hold(body: Blocks, name: str) -> Blocks:
     """Keep the results of a reduction in registers while it runs.
 
     Rewrite:
@@ -207,13 +256,17 @@ def hold(body: Blocks, name: str, *, keep: tuple[str, ...] | None = None) -> Blo
             for r: for t: a[t] += e
             for t: y[f(t)] = a[t]
 
-    `name` is the outermost reduced loop. The loops inside it that are not reduced, or
-    those in `keep`, make the tile.
+    `name` is the outermost reduced loop; the loops inside it that are not reduced make
+    the tile. A reduction over a tree needs `treed` next.
+
+    Raises:
+        ScheduleError: there is no such loop, it holds no single reduced store, or part
+            of the reduction lies outside it.
     """
-    return at(body, name, lambda loop: _held(loop, keep))
+    return at(body, name, _held)
 
 
-def _held(loop: Loop, keep: tuple[str, ...] | None) -> Blocks:
+def _held(loop: Loop) -> Blocks:
     chain: list[Loop] = []
     inside: Blocks = (loop,)
     while len(inside) == 1 and isinstance(inside[0], Loop):
@@ -225,9 +278,13 @@ def _held(loop: Loop, keep: tuple[str, ...] | None) -> Blocks:
     store = stores[0]
     reduction = stores[0].reduction
     assert reduction is not None
+    inner = {c.index for c in chain}
+    if not inner.issuperset(reduction.loops):
+        outer = [n for n in reduction.loops if n not in inner]
+        raise ScheduleError(
+            f"hold: the sum goes on over {outer} outside {loop.index!r}"
+        )
     tile = [c for c in chain if c.index not in reduction.loops]
-    if keep is not None and {c.index for c in tile} != set(keep):
-        raise ScheduleError(f"the tile is {[c.index for c in tile]}, not {list(keep)}")
     held = _tile_buffers(store, tile)
     axes = tuple(index(c.index) for c in tile)
     places = tuple(Access(b, axes) for b in held)
@@ -272,163 +329,12 @@ def _nest(loops: list[Loop], body: Blocks) -> Blocks:
     return body
 
 
-def pack(
-    body: Blocks, operand: str, name: str, indices: tuple[str, ...], space: Space
-) -> tuple[Buffer, Blocks, Blocks]:
-    """Address an operand by loop indices: a copy in the order in which it is read.
-
-    Rewrite:
-        ... w[f(i, j)] ...
-        ->
-        for i: for j: p[i, j] = w[f(i, j)]     (given back as the second result)
-        ... p[i, j] ...
-
-    Elements outside `w` are copied as its `outside` value, so the copy has no tails.
-
-    Returns:
-        The packed buffer, the nest that fills it, and the changed body.
-    """
-    extents = _extents(body)
-    accesses = {a for a in reads(body) if a.buffer.name == operand}
-    if len(accesses) != 1:
-        raise ScheduleError(f"pack: {operand!r} is read in {len(accesses)} ways")
-    (access,) = accesses
-    shape = tuple(extents[i] for i in indices)
-    buffer = dense(name, access.buffer.dtype, shape, space)
-    place = Access(buffer, tuple(index(i) for i in indices))
-    source = replace(access, check=tuple(range(len(access.axes))))
-    fill: Blocks = (Store((place,), (Load(source),)),)
-    derive = {s.index: s.derive for s in walk(body) if isinstance(s, Loop)}
-    for i in reversed(indices):
-        fill = (Loop(i, extents[i], fill, derive=derive[i]),)
-    changed = map_accesses(body, lambda a: place if a == access else a)
-    return buffer, fill, changed
-
-
 def reads(body: Blocks) -> Iterator[Access]:
     """Every access that is read."""
     for statement in walk(body):
         if isinstance(statement, Store):
             for value in statement.values:
                 yield from loads(value)
-
-
-def _extents(body: Blocks) -> dict[str, int]:
-    return {
-        s.index: s.extent
-        for s in walk(body)
-        if isinstance(s, Loop) and s.extent is not None
-    }
-
-
-def stage(
-    body: Blocks,
-    operand: str,
-    name: str,
-    *,
-    order: tuple[int, ...] | None = None,
-    lanes: int = 1,
-    skew: bool = False,
-    space: Space = "scratch",
-) -> Blocks:
-    """Copy the part of an operand that `body` reads into a scratch, padding included.
-
-    Rewrite:
-        for i: ... x[a*o + b*i] ...          (o: loops outside, i: loops in `body`)
-        ->
-        with scratch s:
-            for k: s[k] = x[a*o + k + lowest]
-            for i: ... s[b*i - lowest] ...
-
-    Args:
-        order: the order of the scratch's axes, outermost first.
-        lanes: elements copied at once along the innermost axis.
-        skew: leave a cache line free behind each innermost row, so that rows a power of
-            two apart do not share a cache set.
-    """
-    accesses = [a for a in reads(body) if a.buffer.name == operand]
-    if not accesses:
-        raise ScheduleError(f"stage: {operand!r} is not read here")
-    first, inner = accesses[0], inner_ranges(body)
-    lows, sizes = _region(accesses, inner)
-    order = order or tuple(range(len(sizes)))
-    width = -(-sizes[order[-1]] // lanes) * lanes
-    shape = [sizes[axis] for axis in order]
-    shape[-1] = width
-    line = 64 // (8 if first.buffer.dtype == "float64" else 4)
-    pad = line if skew and width % (2 * line) == 0 else 0
-    packed = dense(name, first.buffer.dtype, tuple(shape), space, pad=pad)
-    strides = [0] * len(sizes)
-    extents: list[int | None] = [0] * len(sizes)
-    for position, axis in enumerate(order):
-        strides[axis], extents[axis] = packed.strides[position], shape[position]
-    scratch = replace(packed, shape=tuple(extents), strides=tuple(strides))
-    outer = [_outer(axis, inner) for axis in first.axes]
-    starts = tuple(o + low for o, low in zip(outer, lows, strict=True))
-    fill = _fill(replace(first, axes=starts), scratch, order, lanes)
-
-    def moved(access: Access) -> Access:
-        if access.buffer.name != operand:
-            return access
-        axes = tuple(
-            a + o * -1 + (-low)
-            for a, o, low in zip(access.axes, outer, lows, strict=True)
-        )
-        return Access(scratch, axes)
-
-    return (Alloc(scratch, (*fill, *map_accesses(body, moved))),)
-
-
-def inner_ranges(body: Blocks) -> Ranges:
-    """The ranges of all symbols that are bound inside `body`."""
-    ranges = Ranges()
-    for statement in walk(body):
-        if isinstance(statement, Loop):
-            ranges.widen(statement)
-    return ranges
-
-
-def _outer(axis: Affine, inner: Ranges) -> Affine:
-    return Affine.of({s: c for s, c in axis.terms if not inner.knows(s)})
-
-
-def _region(accesses: list[Access], inner: Ranges) -> tuple[list[int], list[int]]:
-    lows: list[int] = []
-    sizes: list[int] = []
-    for axis in range(len(accesses[0].axes)):
-        outer = _outer(accesses[0].axes[axis], inner)
-        ends = []
-        for access in accesses:
-            rest = access.axes[axis] + outer * -1
-            low, high = inner.of(rest)
-            if low is None or high is None:
-                raise ScheduleError(f"stage: {access} has no bounded region")
-            ends.append((low, high))
-        lows.append(min(low for low, _ in ends))
-        sizes.append(max(high for _, high in ends) - lows[-1] + 1)
-    return lows, sizes
-
-
-def _fill(
-    access: Access, scratch: Buffer, order: tuple[int, ...], lanes: int
-) -> Blocks:
-    """The copy: loops over the scratch, lanes along the innermost axis."""
-    names = [f"{scratch.name}_{axis}" for axis in range(len(order))]
-    last = order[-1]
-    lane = f"{names[last]}_lane"
-    places = [index(name) for name in names]
-    if lanes > 1:
-        places[last] = index(names[last]) * lanes + index(lane)
-    sources = tuple(a + p for a, p in zip(access.axes, places, strict=True))
-    read = replace(access, axes=sources, check=tuple(range(len(order))))
-    body: Blocks = (Store((Access(scratch, tuple(places)),), (Load(read),)),)
-    if lanes > 1:
-        body = (Loop(lane, lanes, body, "lanes"),)
-    for axis in reversed(order):
-        extent = scratch.shape[axis] or 1
-        count = extent // lanes if axis == last else extent
-        body = (Loop(names[axis], count, body),)
-    return body
 
 
 def fuse(
@@ -440,15 +346,24 @@ def fuse(
         y[i] = a;  ...  for i: y[i] = f(y[i], i)
         ->
         y[i] = f(a, i)
+
+    Raises:
+        ScheduleError: `buffer` is never written, or still being summed.
     """
+    writes = [s for s in walk(body) if isinstance(s, Store) and _is_of(s, buffer)]
+    if not writes or any(s.reduction for s in writes):
+        state = "is still summed" if writes else "is not written here"
+        raise ScheduleError(f"fuse: {buffer!r} {state}")
 
     def visit(statement: Statement) -> Statement:
         statement = map_bodies(statement, lambda b: tuple(map(visit, b)))
-        if isinstance(statement, Store) and statement.reduction is None:
-            target = statement.targets[0]
-            if target.buffer.name == buffer:
-                value = change(target, statement.values[0])
-                return replace(statement, values=(value,))
+        if isinstance(statement, Store) and _is_of(statement, buffer):
+            value = change(statement.targets[0], statement.values[0])
+            return replace(statement, values=(value,))
         return statement
 
     return tuple(map(visit, body))
+
+
+def _is_of(store: Store, buffer: str) -> bool:
+    return store.targets[0].buffer.name == buffer

@@ -39,6 +39,38 @@ def literal(value: float, dtype: str) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
 
+_SCATTER = """
+define internal void {name}(<{width} x {kind}> %v, ptr %to, i64 %step, <{width} x i1> %m) noinline nounwind {{
+entry:
+  %values = alloca <{width} x {kind}>
+  %flags = alloca <{width} x i8>
+  %bytes = zext <{width} x i1> %m to <{width} x i8>
+  store <{width} x {kind}> %v, ptr %values
+  store <{width} x i8> %bytes, ptr %flags
+  br label %lane
+lane:
+  %i = phi i64 [ 0, %entry ], [ %following, %next ]
+  %flag_at = getelementptr i8, ptr %flags, i64 %i
+  %flag = load i8, ptr %flag_at
+  %chosen = icmp ne i8 %flag, 0
+  br i1 %chosen, label %write, label %next
+write:
+  %value_at = getelementptr {kind}, ptr %values, i64 %i
+  %value = load {kind}, ptr %value_at
+  %far = mul i64 %i, %step
+  %place = getelementptr {kind}, ptr %to, i64 %far
+  store {kind} %value, ptr %place, align 1
+  br label %next
+next:
+  %following = add i64 %i, 1
+  %more = icmp ult i64 %following, {width}
+  br i1 %more, label %lane, label %leave
+leave:
+  ret void
+}}
+"""
+
+
 class Text:
     """What a module declares beside its jobs: intrinsics and tables."""
 
@@ -46,6 +78,7 @@ class Text:
         self.target = target
         self._declared: dict[str, str] = {}
         self._tables: dict[tuple[int, ...], str] = {}
+        self._functions: dict[str, str] = {}
 
     def bytes(self, dtype: str) -> int:
         """Bytes of one element."""
@@ -64,6 +97,16 @@ class Text:
         """A constant array of integers."""
         return self._tables.setdefault(values, f"@table{len(self._tables)}")
 
+    def scatter(self, kind: str, width: int) -> str:
+        """A function that stores chosen lanes of a vector some way apart.
+
+        One function and a loop, not the same instructions again for every vector: a
+        tile of 28 vectors would take longer to compile than all the rest.
+        """
+        name = f"@scatter_{width}_{kind}"
+        self._functions[name] = _SCATTER.format(name=name, width=width, kind=kind)
+        return name
+
     def declarations(self) -> str:
         """All of it as text."""
         tables = [
@@ -71,7 +114,8 @@ class Text:
             f"[{', '.join(f'i64 {v}' for v in values)}]\n"
             for values, name in self._tables.items()
         ]
-        return "".join(tables) + "".join(sorted(self._declared.values()))
+        functions = "".join(self._functions.values())
+        return "".join(tables) + "".join(sorted(self._declared.values())) + functions
 
 
 class _Maths:
@@ -264,12 +308,12 @@ def _exp(m: _Maths, x: str) -> str:
 
 
 def _log(m: _Maths, x: str) -> str:
-    """`k ln 2 + 2 atanh(s)`, `s = (f - 1)/(f + 1)`, `x = 2^k f`, `sqrt(1/2) <= f < sqrt 2`.
+    """`k ln 2 + 2 atanh(s)`, `s = (f - 1)/(f + 1)`, `x = 2^k f`, `1/2 <= f^2 < 2`.
 
     The left-out term of the series is s^12/13 = 5e-11 (float32), s^24/25 = 2e-20.
     """
     single = m.dtype == "float32"
-    bias, bits, last = (127, 23, 5) if single else (1023, 52, 11)
+    bits, last = (23, 5) if single else (52, 11)
     raw = m.cast("bitcast", x, m.kind, m.integer)
     root = 0x3F3504F3 if single else 0x3FE6A09E667F3BCD  # sqrt(1/2)
     moved = m.let(f"sub {m.integer} {raw}, {m.whole(root)}")

@@ -20,9 +20,7 @@ def call_spec(program: Program, module: Module) -> CallSpec:
         if isinstance(statement, Store)
         for target in statement.targets
     }
-    arrays = tuple(
-        ArrayArg(_size(b), b.name in written) for b in program.arguments
-    )
+    arrays = tuple(ArrayArg(_size(b), b.name in written) for b in program.arguments)
     temporaries = tuple(
         _scaled(count, ITEM_BYTES[buffer.dtype])
         for buffer, count in program.temporaries

@@ -10,10 +10,12 @@ from rot180.kernels._callspec import Count
 from rot180.kernels._program import (
     Access,
     Affine,
+    Apply,
     Blocks,
     Buffer,
     Digit,
     Expression,
+    Load,
     Loop,
     Program,
     Reduction,
@@ -118,13 +120,18 @@ class Sum:
 def lower(sum_: Sum) -> Program:
     """The plain program: images, residues, outputs, then the chain of each output.
 
-    The order of summation is decided here: one chain for each output over `chain`; where
-    the images themselves are summed, one chain an image and a binary tree over them.
+    The order of summation is decided here: one chain for each output over `chain`;
+    where the images themselves are summed, a chain an image and a binary tree over
+    them. Outputs start from the reduction's identity.
     """
     others = tuple(i for i in sum_.outputs() if i != IMAGE)
     tree = None if IMAGE in sum_.outputs() else IMAGE
     store = Store(sum_.outs, sum_.values, sum_.reduction(tree))
-    body: Blocks = sum_.nest((*others, *sum_.chain), (store,))
+    inner: Blocks = sum_.nest(sum_.chain, (store,))
+    if sum_.bias is not None:
+        total = Apply("add", (Load(sum_.out), Load(sum_.bias)))
+        inner = (*inner, Store((sum_.out,), (total,)))
+    body: Blocks = sum_.nest(others, inner)
     for residue in reversed(sum_.residues):
         body = (Loop(residue.index, residue.extent, body, derive=residue.derive),)
     if tree is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from rot180.errors import ScheduleError
 from rot180.kernels._callspec import Count
+from rot180.kernels._copies import stage
 from rot180.kernels._program import (
     Access,
     Affine,
@@ -18,7 +20,7 @@ from rot180.kernels._program import (
     map_bodies,
     substitute,
 )
-from rot180.kernels._rewrite import map_accesses, mark, stage
+from rot180.kernels._rewrite import map_accesses, mark
 from rot180.kernels._sum import IMAGE, Sum
 
 
@@ -30,6 +32,8 @@ class Tile:
         lane: the index that runs along the vectors.
         vectors: vectors of it in one tile.
         pixels: the other indices of a tile, with how many of each.
+        unroll: indices of the chain that are written out, so that neighbouring steps
+            share what they load.
         rows: how much of the first position index one work item takes.
         blocks: for sums over images, extents of the blocks of output indices.
         group: for sums over images, leaves of one work item, a power of two.
@@ -41,6 +45,7 @@ class Tile:
     rows: int = 1
     blocks: tuple[tuple[str, int], ...] = ()
     group: int = 1
+    unroll: tuple[str, ...] = ()
 
 
 def has(access: Access, name: str) -> bool:
@@ -104,7 +109,11 @@ def placed(body: Blocks, name: str, place: Affine, *, check: bool) -> Blocks:
 
 
 def sink(body: Blocks, names: tuple[str, ...]) -> Blocks:
-    """Move loops to the innermost place of every nest, in the given order."""
+    """Move loops to the innermost place of every nest, in the given order.
+
+    Raises:
+        ScheduleError: one of them is summed over, in an order that would change.
+    """
 
     def visit(body: Blocks, carried: Mapping[str, Loop]) -> Blocks:
         result: list[Statement] = []
@@ -126,6 +135,9 @@ def _wrapped(
     store: Store, carried: Mapping[str, Loop], names: tuple[str, ...]
 ) -> Blocks:
     body: Blocks = (store,)
+    summed = store.reduction.loops if store.reduction else ()
+    if any(name in summed for name in carried):
+        raise ScheduleError(f"sink: a loop of {list(carried)} is summed over in order")
     for name in reversed(names):
         if name in carried:
             body = (replace(carried[name], body=body),)
@@ -134,8 +146,8 @@ def _wrapped(
 
 def marked(tile: Tile, body: Blocks) -> Blocks:
     """Unroll the tile and let its innermost loop run along the vector."""
-    for name, _ in tile.pixels:
-        body = mark(body, f"{name}_in", "unroll")
+    for name in (*(f"{name}_in" for name, _ in tile.pixels), *tile.unroll):
+        body = mark(body, name, "unroll")
     body = mark(body, f"{tile.lane}_vector", "unroll")
     return mark(body, f"{tile.lane}_lane", "lanes")
 
@@ -187,7 +199,7 @@ def _fastest(sum_: Sum, tile: Tile, factor: Access) -> int:
         return axis_of(factor, tile.lane)
     tiled = [name for name, _ in tile.pixels]
     for name in (*reversed(tiled), *reversed(sum_.chain)):
-        if any(a.terms == ((name, 1),) for a in factor.axes):
-            if name not in positions(sum_, tile.lane):
-                return axis_of(factor, name)
+        slides = name in positions(sum_, tile.lane)
+        if not slides and any(a.terms == ((name, 1),) for a in factor.axes):
+            return axis_of(factor, name)
     return len(factor.axes) - 1

@@ -266,7 +266,7 @@ class _Plan:
         body = hold(body, "group")
         every = index("groups")
         body = _treed_group(body, every)
-        body = marked(replace(tile, pixels=()), body)
+        body = marked(replace(tile, pixels=(), unroll=()), body)
         return flatten([*loops], body, keep=0)
 
 

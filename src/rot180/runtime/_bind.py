@@ -50,7 +50,9 @@ def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def bind(op: ops.Op, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) -> Bound:
+def bind(
+    op: ops.Op, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
+) -> Bound:
     """What computes `op` on operands that lie like this.
 
     Raises:
@@ -77,7 +79,7 @@ def _conv(op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) ->
     k, c = _channels(op, operands)
     sizes |= {"g": groups} if groups > 1 else {}
     sizes |= {"k": k, "c": c}
-    order = names
+    order: tuple[str, ...] = names
     bias = None
     if op.bias:
         bias = Buffer("b", inputs[2].type.dtype, (k,), inputs[2].strides)
@@ -187,7 +189,10 @@ def _max_select(
         axes = factor.axes if small == "dy" else _out_axes(total, places)
         chosen = kernels.Access(where, axes, factor.check, -1.0)
         dtype = factor.buffer.dtype
-        here = Apply("cast_" + dtype, (Apply("equal", (Load(chosen), Position(_tap(op, places)))),))
+        here = Apply(
+            "cast_" + dtype,
+            (Apply("equal", (Load(chosen), Position(_tap(op, places)))),),
+        )
         return (Apply("where", (here, Load(factor), Number(0.0, dtype))),)
 
     return kernels.bind(
@@ -201,9 +206,7 @@ def _max_select(
 
 
 def _out_axes(op: Any, places: Mapping[str, Affine]) -> tuple[Affine, ...]:
-    return tuple(
-        Affine(((axis.terms[0][0], 1),)) for axis in op.contraction.out.axes
-    )
+    return tuple(Affine(((axis.terms[0][0], 1),)) for axis in op.contraction.out.axes)
 
 
 def _tap(op: Any, places: Mapping[str, Affine]) -> Affine:
@@ -325,7 +328,9 @@ def _flip(
     for axis in op.axes:
         offset += (x.type.shape[axis] - 1) * strides[axis]
         strides[axis] = -strides[axis]
-    return elementwise("flip", (), (Operand(x.type, tuple(strides), offset),), outputs[0])
+    return elementwise(
+        "flip", (), (Operand(x.type, tuple(strides), offset),), outputs[0]
+    )
 
 
 def _copy(

@@ -81,7 +81,7 @@ def _changed(new: Settings) -> Iterator[None]:
 
 @contextmanager
 def force_target(name: str) -> Iterator[None]:
-    """Emit kernels for `avx512`, `avx2`, `neon` or `baseline` instead of this processor.
+    """Emit kernels for `avx512`, `avx2`, `neon` or `baseline`, not this processor.
 
     Raises:
         ArgumentError: there is no such family.
@@ -102,4 +102,5 @@ def chosen(bound: Bound, target: Target) -> Tile | None:
 
 @lru_cache(maxsize=1024)
 def candidates(bound: Sum, target: Target) -> tuple[Tile, ...]:
+    """The tiles among which to choose, the likely fastest first."""
     return kernels.candidates(bound, target)

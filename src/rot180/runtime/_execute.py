@@ -69,6 +69,7 @@ def run(op: ops.Op, *arrays: Array) -> tuple[Array, ...]:
     """Compute an op.
 
     Args:
+        op: what to compute.
         arrays: the op's inputs; any strides and byte order.
 
     Raises:
@@ -115,9 +116,9 @@ class Runner:
         return results
 
 
-def as_operand(array: Any) -> Array:
+def as_operand(value: Any) -> Array:
     """The array itself, or a copy that kernels can address."""
-    array = np.asarray(array)
+    array: Array = np.asarray(value)
     if array.flags.c_contiguous and array.dtype.isnative and array.flags.aligned:
         return array
     if not array.dtype.isnative:
@@ -167,9 +168,7 @@ def infer(op: ops.Op, *inputs: TensorType) -> tuple[TensorType, ...]:
     return op.infer(*inputs[:1]) if isinstance(op, ops.OneHot) else op.infer(*inputs)
 
 
-def _is_empty(
-    operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]
-) -> bool:
+def _is_empty(operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]) -> bool:
     types = [*(o.type for o in operands), *outputs]
     return any(0 in t.shape for t in types)
 
@@ -180,7 +179,9 @@ def _count(
     if isinstance(bound, Sum):
         return operands[0].type.shape[0] if operands[0].type.shape else 1
     buffer = bound.source if isinstance(bound, RowWise) else bound.out
-    total = math.prod((operands[0].type if isinstance(bound, RowWise) else outputs[0]).shape)
+    total = math.prod(
+        (operands[0].type if isinstance(bound, RowWise) else outputs[0]).shape
+    )
     return total // math.prod(e for e in buffer.shape if e is not None)
 
 
@@ -269,7 +270,9 @@ def _classes(count: int, char: str) -> Array:
 
 def _without_kernel(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     """Nothing to sum, or no compiler: zeros, or the reference."""
-    types = op.infer(*(TensorType(a.shape, a.dtype.name) for a in map(np.asarray, arrays)))
+    types = op.infer(
+        *(TensorType(a.shape, a.dtype.name) for a in map(np.asarray, arrays))
+    )
     if not is_compiling():
         return _reference.evaluate(op, *arrays)
     if any(0 in t.shape for t in types) and len(types) == 1:

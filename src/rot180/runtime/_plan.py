@@ -61,7 +61,8 @@ class Plan:
             tile = self.tile
             pixels = " x ".join(f"{size} {name}" for name, size in tile.pixels)
             lines += [
-                f"tile       {tile.vectors} vectors along {tile.lane}, {pixels or 'alone'}",
+                f"tile       {tile.vectors} vectors along {tile.lane}, "
+                f"{pixels or 'alone'}",
                 f"why        fewest cycles for multiply-adds and loads among "
                 f"{len(self.candidates)} tiles of equal bits",
             ]
@@ -79,6 +80,4 @@ def plan_of(op: ops.Op, *types: ops.TensorType) -> Plan:
     bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
     names = {Sum: "direct", kernels.Pointwise: "pointwise", kernels.RowWise: "row-wise"}
     tiles = candidates(bound, target()) if isinstance(bound, Sum) else ()
-    return Plan(
-        op, target(), names[type(bound)], chosen(bound, target()), tiles, bound
-    )
+    return Plan(op, target(), names[type(bound)], chosen(bound, target()), tiles, bound)
