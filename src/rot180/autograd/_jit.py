@@ -65,6 +65,10 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     trace: pass a number that changes often as `numpy.float32(value)`. Arrays that the
     function takes from outside are constants too.
 
+    Args:
+        function: Takes and returns trees of arrays of any shapes, of dtype float32 or
+            float64; integers where an op takes them.
+
     Raises:
         ArgumentError: An argument is neither an array nor hashable.
         TraceError: The function needed the value of a traced tensor.

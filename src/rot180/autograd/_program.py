@@ -101,7 +101,9 @@ def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
         if number not in keep:
             dead[n].append(number)
     return tuple(
-        Step(node.op, runtime.Runner(node.op), node.inputs, node.outputs, tuple(numbers))
+        Step(
+            node.op, runtime.Runner(node.op), node.inputs, node.outputs, tuple(numbers)
+        )
         for node, numbers in zip(nodes, dead, strict=True)
     )
 

@@ -80,6 +80,9 @@ def relu(x: Any) -> Any:
 
     Raises:
         DTypeError: `x` is not floating-point.
+
+    Source:
+        Nair and Hinton, ICML 2010.
     """
     return pointwise("relu", x)
 
@@ -94,6 +97,9 @@ def relu_backward(dy: Any, x: Any) -> Any:
     Raises:
         ShapeError: The shapes differ.
         DTypeError: The dtypes differ or are not floating-point.
+
+    Source:
+        The chain rule; the slope at 0 is 0, as in PyTorch.
     """
     if np.shape(dy) != np.shape(x):
         raise ShapeError(

@@ -7,6 +7,7 @@ small convolution costs. Everything else goes the long way once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
@@ -72,6 +73,7 @@ def compute(
     image: bool = True,
     calls: Calls[runtime.Call] | None = None,
     key: Hashable = None,
+    out: Array | None = None,
 ) -> Any:
     """Trace an op, or run it and remember the way.
 
@@ -80,6 +82,7 @@ def compute(
         inputs: with their image axis.
         batched: whether the caller's arrays had one.
         image: whether the result has one.
+        out: takes the result instead of a new array.
         calls: where to remember the compiled call, or None.
         key: by what to remember it.
     """
@@ -91,13 +94,17 @@ def compute(
     prepared = tuple(runtime.as_operand(value) for value in inputs)
     call = runtime.call_for(op, prepared)
     if call is None:
-        result = runtime.run(op, *inputs)[0]
-        return result if batched or not image else result[0]
+        (result,) = runtime.run(op, *inputs)
+        result = result if batched or not image else result[0]
+        if out is not None:
+            out[...] = result
+        return result if out is None else out
     if not batched and image:
         call = call.unbatched()
-    if calls is not None and all(a is b for a, b in zip(prepared, inputs, strict=True)):
+    as_given = all(a is b for a, b in zip(prepared, inputs, strict=True))
+    if calls is not None and key is not None and as_given:
         calls.remember(key, call)
-    return finish(call, prepared, None)
+    return finish(call, prepared, out)
 
 
 def finish(call: runtime.Call, inputs: tuple[Array, ...], out: Array | None) -> Array:
@@ -105,6 +112,21 @@ def finish(call: runtime.Call, inputs: tuple[Array, ...], out: Array | None) -> 
     result = np.empty(call.shape, call.dtype) if out is None else out
     call.entry(result, *inputs, call.count)
     return result
+
+
+def shape_of(op: str, name: str, value: Any) -> tuple[int, ...]:
+    """The shape that an argument names.
+
+    Raises:
+        ArgumentError: it is not a sequence of ints.
+    """
+    try:
+        return tuple(map(operator.index, value))
+    except TypeError:
+        raise ArgumentError(
+            f"{op}: {name} {value!r} is not a shape\n"
+            "  Pass a tuple of extents, such as x.shape."
+        ) from None
 
 
 def add_axis(value: Any, batched: bool) -> Any:
@@ -124,6 +146,11 @@ def check_out(op: str, out: Array, result: ops.TensorType, *inputs: Array) -> No
         DTypeError: its dtype differs.
         ArgumentError: it overlaps an input, or cannot be written as it lies.
     """
+    if not isinstance(out, np.ndarray):
+        raise ArgumentError(
+            f"{op}: out is no array but {type(out).__name__}\n"
+            f"  Pass out=numpy.empty({result.shape}, numpy.{result.dtype})."
+        )
     if out.shape != result.shape:
         raise ShapeError(
             f"{op}: out has shape {out.shape}, the result {result.shape}\n"

@@ -17,6 +17,7 @@ from rot180.functional._calls import (
     compute,
     finish,
     is_traced,
+    shape_of,
     type_of,
 )
 from rot180.functional._dispatch import one
@@ -78,6 +79,9 @@ def conv(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range, or `out` cannot take the result.
+
+    Source:
+        Dumoulin and Visin, arXiv 1603.07285, for the arithmetic of windows.
     """
     try:
         bias = None if b is None else (b.shape, b.strides, b.dtype)
@@ -138,8 +142,7 @@ def _into(
     if not batched:
         result = ops.TensorType(result.shape[1:], result.dtype)
     check_out(name, out, result, *inputs)
-    out[...] = compute(op, inputs, batched=batched)
-    return out
+    return compute(op, inputs, batched=batched, out=out)
 
 
 def conv_input_grad(
@@ -182,6 +185,10 @@ def conv_input_grad(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        "Forward And Backpropagation in Convolutional Neural Network" by
+        2017csm1006 on Medium, generalised by leaving out a factor of the sum.
     """
     options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
     try:
@@ -196,7 +203,8 @@ def conv_input_grad(
     types = type_of(name, "dy", dy), type_of(name, "w", w)
     _, batched = ops.conv_rank(name, *types, layout, name="dy")
     images = add_axis(dy, batched)
-    shape = tuple(x_shape) if batched else (1, *x_shape)
+    shape = shape_of(name, "x_shape", x_shape)
+    shape = shape if batched else (1, *shape)
     op = ops.conv_input_grad_op(
         name,
         type_of(name, "dy", images),
@@ -252,6 +260,10 @@ def conv_weight_grad(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        "Forward And Backpropagation in Convolutional Neural Network" by
+        2017csm1006 on Medium, generalised by leaving out a factor of the sum.
     """
     options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
     try:
@@ -263,7 +275,8 @@ def conv_weight_grad(
     name = "conv_weight_grad"
     dy, x = as_array(dy), as_array(x)
     ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
-    w = ops.TensorType(tuple(w_shape), type_of(name, "x", x).dtype)
+    shape = shape_of(name, "w_shape", w_shape)
+    w = ops.TensorType(shape, type_of(name, "x", x).dtype)
     _, batched = ops.conv_rank(name, type_of(name, "x", x), w, layout)
     images, slopes = add_axis(x, batched), add_axis(dy, batched)
     op = ops.conv_weight_grad_op(
@@ -349,6 +362,9 @@ def conv_backward(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        As `conv_input_grad` and `conv_weight_grad`.
     """
     try:
         key = (
@@ -379,6 +395,8 @@ def conv_backward(
     dx = conv_input_grad(dy, w, x.shape, **options) if "input" in needs else None
     dw = conv_weight_grad(dy, x, w.shape, **options) if "weight" in needs else None
     rank = len(w.shape) - 2
+    if dx is None and dw is None:
+        _check_dy(dy, x, w, options)
     db = _conv_bias_grad(dy, rank, layout) if "bias" in needs else None
     if key is not None:
         _remember_backward(key, dy, x, w, tuple(options.values()), needs)
@@ -403,6 +421,17 @@ def _remember_backward(
         _backward.remember(key, tuple(parts))
 
 
+def _check_dy(dy: Any, x: Any, w: Any, options: dict[str, Any]) -> None:
+    """Refuse what the other gradients would refuse, where only the bias's is wanted."""
+    name = "conv_backward"
+    window = {k: v for k, v in options.items() if k not in ("padding_mode", "algorithm")}
+    types = type_of(name, "dy", dy), type_of(name, "w", w)
+    _, batched = ops.conv_rank(name, *types, options["layout"], name="dy")
+    shape = tuple(x.shape) if batched else (1, *x.shape)
+    slopes = type_of(name, "dy", add_axis(dy, batched))
+    ops.conv_input_grad_op(name, slopes, types[1], shape, **window)
+
+
 def _check_needs(needs: Sequence[str]) -> None:
     for need in needs:
         if need not in ("input", "weight", "bias"):
@@ -425,8 +454,13 @@ def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
 
     Raises:
         DTypeError: The dtype is not one of the library's.
+
+    Source:
+        "Forward And Backpropagation in Convolutional Neural Network" by
+        2017csm1006 on Medium.
     """
     w = as_array(w)
+    ops.check_layout("rot180", layout)
     rank = len(type_of("rot180", "w", w).shape)
     axes = tuple(range(rank))
     if rank > 2:

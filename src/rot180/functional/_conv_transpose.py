@@ -54,6 +54,9 @@ def conv_transpose(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        Dumoulin and Visin, arXiv 1603.07285, section 4.
     """
     name = "conv_transpose"
     x, w, b = as_array(x), as_array(w), None if b is None else as_array(b)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from rot180 import ops
-from rot180.errors import ArgumentError
-from rot180.functional._calls import add_axis, as_array, type_of
+from rot180.errors import ArgumentError, DTypeError, ShapeError
+from rot180.functional._calls import add_axis, as_array, shape_of, type_of
 from rot180.functional._dispatch import pointwise, run_or_trace
 from rot180.ops import Layout
 
@@ -55,6 +55,9 @@ def max_pool(
         ShapeError: `x` has no spatial axes, or the result no positions.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        Dumoulin and Visin, arXiv 1603.07285, section 3.
     """
     x = as_array(x)
     images, batched = _images("max_pool", x, kernel_size)
@@ -96,16 +99,22 @@ def max_pool_backward(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtypes differ, or are not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        The chain rule; ties as PyTorch, the first of equals.
     """
     x, dy = as_array(x), as_array(dy)
-    images, batched = _images("max_pool_backward", x, kernel_size)
-    op = _op("max_pool_backward", "max", images, kernel_size, stride, padding, dilation,
-             ceil_mode, layout)  # fmt: skip
+    name = "max_pool_backward"
+    images, batched = _images(name, x, kernel_size)
+    op = _op(name, "max", images, kernel_size, stride, padding, dilation, ceil_mode,
+             layout)  # fmt: skip
+    slopes = add_axis(dy, batched)
+    _check_dy(name, type_of(name, "dy", slopes), op.infer(type_of(name, "x", images)))
     index = (
         run_or_trace(op, images)[1] if indices is None else add_axis(indices, batched)
     )
     select = ops.MaxSelect(op.window, layout, "x", op.input_size)
-    return _plain(run_or_trace(select, add_axis(dy, batched), index)[0], batched)
+    return _plain(run_or_trace(select, slopes, index)[0], batched)
 
 
 def avg_pool(
@@ -140,6 +149,9 @@ def avg_pool(
         ShapeError: `x` has no spatial axes, or the result no positions.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        Dumoulin and Visin, arXiv 1603.07285, section 3.
     """
     x = as_array(x)
     images, batched = _images("avg_pool", x, kernel_size)
@@ -181,19 +193,41 @@ def avg_pool_backward(
         ShapeError: The shapes do not fit each other.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
+
+    Source:
+        The chain rule.
     """
     name = "avg_pool_backward"
     dy = as_array(dy)
-    type_ = ops.TensorType(tuple(x_shape), type_of(name, "dy", dy).dtype)
+    shape = shape_of(name, "x_shape", x_shape)
+    type_ = ops.TensorType(shape, type_of(name, "dy", dy).dtype)
     batched = isinstance(kernel_size, int) or len(type_.shape) == len(kernel_size) + 2
     if not batched:
         type_ = ops.TensorType((1, *type_.shape), type_.dtype)
     op = _op_of_type(name, "sum", type_, kernel_size, stride, padding, 1, ceil_mode,
                      layout)  # fmt: skip
     images = add_axis(dy, batched)
+    _check_dy(name, type_of(name, "dy", images), op.infer(type_))
     divisor = _divisor(op, images, padding, count_include_pad, divisor_override)
     share = pointwise("div", images, divisor)
     return _plain(run_or_trace(replace(op, out="x"), share)[0], batched)
+
+
+def _check_dy(
+    op: str, dy: ops.TensorType, outputs: tuple[ops.TensorType, ...]
+) -> None:
+    """Refuse a gradient that is not of the output's shape and dtype."""
+    y = outputs[0]
+    if dy.shape != y.shape:
+        raise ShapeError(
+            f"{op}: dy has shape {dy.shape}, the output {y.shape}\n"
+            "  Pass the gradient of the output, and the options of the forward pass."
+        )
+    if dy.dtype != y.dtype:
+        raise DTypeError(
+            f"{op}: dy is {dy.dtype}, x is {y.dtype}\n"
+            f"  Convert one of them, for example dy.astype('{y.dtype}')."
+        )
 
 
 def _images(op: str, x: Any, kernel_size: Any) -> tuple[Any, bool]:

@@ -40,7 +40,9 @@ def literal(value: float, dtype: str) -> str:
 
 
 _SCATTER = """
-define internal void {name}(<{width} x {kind}> %v, ptr %to, i64 %step, <{width} x i1> %m) noinline nounwind {{
+define internal void {name}(
+    <{width} x {kind}> %v, ptr %to, i64 %step, <{width} x i1> %m
+) noinline nounwind {{
 entry:
   %values = alloca <{width} x {kind}>
   %flags = alloca <{width} x i8>

@@ -11,7 +11,13 @@ from rot180.ops._arguments import (
 )
 from rot180.ops._batch_norm import BatchNorm, Composite
 from rot180.ops._conv import ROLES, ChannelSum, Conv
-from rot180.ops._formula import conv_formula, pool_formula, positions, taps, transposed_formula
+from rot180.ops._formula import (
+    conv_formula,
+    pool_formula,
+    positions,
+    taps,
+    transposed_formula,
+)
 from rot180.ops._layout import (
     Layout,
     channel_axis,

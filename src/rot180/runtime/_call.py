@@ -82,7 +82,9 @@ def build_kernel(
     return make_entry(library, None, name)
 
 
-def make_entry(library: Library, spec: CallSpec | None, name: str) -> Callable[..., None]:
+def make_entry(
+    library: Library, spec: CallSpec | None, name: str
+) -> Callable[..., None]:
     """Return the entry of `library` as a Python callable.
 
     It takes the arrays of `spec` in order, then the number of images, and returns
