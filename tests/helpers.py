@@ -88,9 +88,7 @@ class Problem:
             padding=self.padding,
             dilation=self.dilation,
         )
-        return self._image(
-            self.groups * self.out_group, window.output_size(self.size)
-        )
+        return self._image(self.groups * self.out_group, window.output_size(self.size))
 
     def _image(self, channels: int, size: tuple[int, ...]) -> tuple[int, ...]:
         shape = ops.image_shape(self.layout, self.images or 0, channels, size)
@@ -106,7 +104,9 @@ class Problem:
             return rng.integers(-4, 5, shape).astype(self.dtype)
 
         outputs = self.groups * self.out_group
-        x, w, b, dy = map(values, (self.x_shape, self.w_shape, (outputs,), self.y_shape))
+        x, w, b, dy = map(
+            values, (self.x_shape, self.w_shape, (outputs,), self.y_shape)
+        )
         return self.lie(x), w, b, self.lie(dy)
 
     def lie(self, image: Array) -> Array:
@@ -120,7 +120,7 @@ class Problem:
     def expected(
         self, x: Array, w: Array, b: Array, dy: Array
     ) -> tuple[Array, Array, Array, Array]:
-        """Returns what the reference gives: `y, dx, dw, db`; `y` with `b` if so drawn."""
+        """Returns the reference's `y, dx, dw, db`; `y` with `b` if so drawn."""
         if self.images is None:
             x, dy = x[None], dy[None]
         biases = (b,) if self.bias else ()

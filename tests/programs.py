@@ -286,5 +286,3 @@ def small_sums(draw: st.DrawFn, *, kinds: str = "yxwpm") -> Case:
     found = list(pool_cases("drawn", window, layout, size, draw(channels)))
     chosen = found[:1] if kind == "m" else found[1:]
     return draw(st.sampled_from(chosen))
-
-

@@ -100,7 +100,7 @@ def train(
     threads: int | None,
     out: Path | None,
 ) -> None:
-    r"""Train a small convolutional network on handwritten digits.
+    """Train a small convolutional network on handwritten digits.
 
     The network has three 3x3 convolutions with batch normalisation and ReLU, maximum
     pooling and a linear layer. It learns from 1,437 of the 1,797 digits bundled with
@@ -115,7 +115,7 @@ def train(
 
     The last line printed is the accuracy on the test images. Ctrl-C ends training early
     and keeps what was learnt.
-    """
+    """  # noqa: D301
     from rot180 import nn, runtime
     from rot180 import train as training
 

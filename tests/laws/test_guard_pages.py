@@ -56,5 +56,5 @@ def test_other_targets_stay_inside_their_arrays(target: str) -> None:
 
 
 def test_a_read_outside_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="^broken"):
+    with pytest.raises(AssertionError, match=r"^broken"):
         assert_finished(run("broken", 0, 0))

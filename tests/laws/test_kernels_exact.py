@@ -91,7 +91,7 @@ def test_transposed_convolution_equals_the_reference(layout: ops.Layout) -> None
         # What the convolution gives is what its transpose takes.
         if isinstance(problem.padding, str):
             problem = replace(problem, padding=0)
-        x, w, b, dy = problem.operands()
+        _, w, _, dy = problem.operands()
         options = problem.options | {
             "output_padding": tuple(
                 min(extra, max(s, d) - 1)

@@ -84,9 +84,7 @@ def test_average_pooling(layout: ops.Layout) -> None:
             y = rot180.avg_pool(x, pooling.kernel, **options)
             backward = rot180.avg_pool_backward
             got = backward(share * divisor, x.shape, pooling.kernel, **options)
-            by_seven = rot180.avg_pool(
-                x, pooling.kernel, divisor_override=7, **options
-            )
+            by_seven = rot180.avg_pool(x, pooling.kernel, divisor_override=7, **options)
         assert_same(y, total / divisor, "y")
         assert_same(got, dx, "dx")
         assert_same(by_seven, total / x.dtype.type(7), "divided by 7")

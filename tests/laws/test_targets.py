@@ -86,7 +86,11 @@ def test_pointwise_and_rows_agree_with_numpy(target: str, dtype: str) -> None:
     (expected,) = reference.evaluate(ops.LogSoftmax(), x.astype("f8"))
     assert np.allclose(y, expected, rtol=8 * eps, atol=8 * eps)
     whole = rng.integers(-4, 5, (5, 37)).astype(dtype)
-    for op in (ops.Reduce("sum", (1,)), ops.Reduce("max", (1,)), ops.Reduce("sum", (0,))):
+    for op in (
+        ops.Reduce("sum", (1,)),
+        ops.Reduce("max", (1,)),
+        ops.Reduce("sum", (0,)),
+    ):
         assert_same(runtime.run(op, whole)[0], reference.evaluate(op, whole)[0])
 
 
@@ -137,7 +141,10 @@ def neon_cases() -> dict[str, tuple[ops.Op, Operands]]:
         cases[fn] = (ops.Pointwise(fn), (t(7, 33),))
     for fn in ("add", "div", "maximum", "relu_grad"):
         cases[fn] = (ops.Pointwise(fn), (t(7, 33, dtype="float64"),) * 2)
-    cases["where"] = (ops.Pointwise("where"), (t(7, 33, dtype="bool"), *(t(7, 33),) * 2))
+    cases["where"] = (
+        ops.Pointwise("where"),
+        (t(7, 33, dtype="bool"), *(t(7, 33),) * 2),
+    )
     cases["row sums"] = (ops.Reduce("sum", (1,)), (t(7, 33),))
     cases["row maxima"] = (ops.Reduce("max", (1,)), (t(7, 33),))
     cases["column sums"] = (ops.Reduce("sum", (0,)), (t(7, 33),))

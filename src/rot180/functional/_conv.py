@@ -424,7 +424,9 @@ def _remember_backward(
 def _check_dy(dy: Any, x: Any, w: Any, options: dict[str, Any]) -> None:
     """Refuse what the other gradients would refuse, where only the bias's is wanted."""
     name = "conv_backward"
-    window = {k: v for k, v in options.items() if k not in ("padding_mode", "algorithm")}
+    window = {
+        k: v for k, v in options.items() if k not in ("padding_mode", "algorithm")
+    }
     types = type_of(name, "dy", dy), type_of(name, "w", w)
     _, batched = ops.conv_rank(name, *types, options["layout"], name="dy")
     shape = tuple(x.shape) if batched else (1, *x.shape)

@@ -213,9 +213,7 @@ def avg_pool_backward(
     return _plain(run_or_trace(replace(op, out="x"), share)[0], batched)
 
 
-def _check_dy(
-    op: str, dy: ops.TensorType, outputs: tuple[ops.TensorType, ...]
-) -> None:
+def _check_dy(op: str, dy: ops.TensorType, outputs: tuple[ops.TensorType, ...]) -> None:
     """Refuse a gradient that is not of the output's shape and dtype."""
     y = outputs[0]
     if dy.shape != y.shape:

@@ -75,6 +75,7 @@ def stage(
     order: tuple[int, ...] | None = None,
     lanes: int = 1,
     skew: bool = False,
+    loose: tuple[int, ...] = (),
     space: Space = "scratch",
 ) -> Blocks:
     """Copy the part of an operand that `body` reads into a scratch, padding included.
@@ -96,6 +97,8 @@ def stage(
         lanes: elements copied at once along the innermost axis.
         skew: leave a cache line free behind each innermost row, so that rows a power of
             two apart do not share a cache set.
+        loose: axes along which nothing that counts is read behind the operand's end, so
+            that the scratch may be left as it is there.
         space: where the copy lives.
     """
     accesses = [a for a in reads(body) if a.buffer.name == operand]
@@ -104,6 +107,8 @@ def stage(
     first, inner = accesses[0], inner_ranges(body)
     lows, sizes = _region(accesses, inner)
     order = order or tuple(range(len(sizes)))
+    if lanes > 1 and first.buffer.shape[order[-1]] is None:
+        raise ScheduleError("stage: vectors cannot run along what is counted later")
     width = -(-sizes[order[-1]] // lanes) * lanes
     shape = [sizes[axis] for axis in order]
     shape[-1] = width
@@ -117,7 +122,7 @@ def stage(
     scratch = replace(packed, shape=tuple(extents), strides=tuple(strides))
     outer = [_outer(axis, inner) for axis in first.axes]
     starts = tuple(o + low for o, low in zip(outer, lows, strict=True))
-    fill = _fill(replace(first, axes=starts), scratch, order, lanes)
+    fill = _fill(replace(first, axes=starts), scratch, order, lanes, loose)
 
     def moved(access: Access) -> Access:
         if access.buffer.name != operand:
@@ -162,7 +167,11 @@ def _region(accesses: list[Access], inner: Ranges) -> tuple[list[int], list[int]
 
 
 def _fill(
-    access: Access, scratch: Buffer, order: tuple[int, ...], lanes: int
+    access: Access,
+    scratch: Buffer,
+    order: tuple[int, ...],
+    lanes: int,
+    loose: tuple[int, ...],
 ) -> Blocks:
     """The copy: loops over the scratch, lanes along the innermost axis."""
     names = [f"{scratch.name}_{axis}" for axis in range(len(order))]
@@ -172,10 +181,14 @@ def _fill(
     if lanes > 1:
         places[last] = index(names[last]) * lanes + index(lane)
     sources = tuple(a + p for a, p in zip(access.axes, places, strict=True))
-    counted = [
-        axis for axis, extent in enumerate(access.buffer.shape) if extent is None
-    ]
-    check = tuple(axis for axis in range(len(order)) if axis not in counted)
+    ends = {axis: _end(access.buffer.shape[axis]) for axis in range(len(order))}
+    bounded = {
+        axis: end + access.axes[axis] * -1
+        for axis, end in ends.items()
+        if access.buffer.shape[axis] is None
+        or (axis in loose and (axis != last or lanes == 1))
+    }
+    check = tuple(axis for axis in range(len(order)) if axis not in bounded)
     read = replace(access, axes=sources, check=check)
     body: Blocks = (Store((Access(scratch, tuple(places)),), (Load(read),)),)
     if lanes > 1:
@@ -183,6 +196,9 @@ def _fill(
     for axis in reversed(order):
         extent = scratch.shape[axis] or 1
         count = extent // lanes if axis == last else extent
-        limit = index("images") + access.axes[axis] * -1 if axis in counted else None
-        body = (Loop(names[axis], count, body, limit=limit),)
+        body = (Loop(names[axis], count, body, limit=bounded.get(axis)),)
     return body
+
+
+def _end(extent: int | None) -> Affine:
+    return index("images") if extent is None else Affine((), extent)

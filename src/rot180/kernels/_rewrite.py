@@ -194,7 +194,11 @@ def reorder(body: Blocks, names: tuple[str, ...]) -> Blocks:
                 break
             found[inside[0].index] = inside[0]
             inside = inside[0].body
-        order = [n for n in names if n in found]
+        if missing := [n for n in names if n not in found]:
+            raise ScheduleError(
+                f"loops {missing} are in no perfect nest with {first!r}"
+            )
+        order = list(names)
         _keep_order(inside, order)
         _keep_scope([found[n] for n in order])
         for name in reversed(order):

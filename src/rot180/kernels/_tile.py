@@ -17,6 +17,7 @@ from rot180.kernels._program import (
     Statement,
     Store,
     Table,
+    index,
     map_bodies,
     substitute,
 )
@@ -183,6 +184,11 @@ def staged(sum_: Sum, tile: Tile, factor: Access, body: Blocks, lanes: int) -> B
         order=order,
         lanes=lanes if wide else 1,
         skew=True,
+        loose=tuple(
+            axis
+            for axis, place in enumerate(factor.axes)
+            if any(place == index(name) for name in sum_.outputs())
+        ),
     )
 
 

@@ -1,14 +1,9 @@
 """Networks ready to train."""
 
-from rot180.nn._layers import (
-    BatchNorm2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-)
+from rot180.nn._conv_layers import Conv2d
+from rot180.nn._layers import Flatten, Linear, ReLU, Sequential
+from rot180.nn._norm_layers import BatchNorm2d
+from rot180.nn._pool_layers import MaxPool2d
 
 __all__ = ["DigitsNet", "LeNet"]
 

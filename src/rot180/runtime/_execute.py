@@ -228,6 +228,8 @@ def _views(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...] | None:
             return (np.full(shape, value, dtype),)
         case ops.Transpose(axes):
             return _copied(arrays[0].transpose(axes))
+        case ops.LogSoftmax() if not arrays[0].flags.c_contiguous:
+            return run(op, *_copied(arrays[0]))
         case ops.Reduce(kind, axes):
             return _in_front(op, kind, axes, arrays[0])
     return None

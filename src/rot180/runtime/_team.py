@@ -17,10 +17,9 @@ from typing import Any, Final
 
 from rot180.errors import ArgumentError
 from rot180.runtime import _compiler, _cpu
+from rot180.runtime._memory_ir import ARENA_BYTES, ARENAS
 from rot180.runtime._python_symbols import python_symbols
 from rot180.runtime._team_ir import (
-    ARENA_BYTES,
-    ARENAS,
     CONFIG_FIELDS,
     EXPORTS,
     IMPORTS,

@@ -147,7 +147,7 @@ class Adam(Optimiser):
         )
         step = divide(rate, subtract(1.0, power1))
         correction = sqrt(subtract(1.0, power2))
-        kept = subtract(1.0, multiply(rate, self.weight_decay))
+        kept = 1.0 - rate * self.weight_decay
 
         def one(p: Any, g: Any, m: Any, v: Any) -> tuple[Any, Any, Any]:
             if self.weight_decay and not self.decoupled:

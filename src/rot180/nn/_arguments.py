@@ -1,0 +1,65 @@
+"""What layers do alike with their arguments: sizes, checks, first weights."""
+
+import math
+from collections.abc import Set
+from typing import Any
+
+from rot180.errors import ArgumentError, ShapeError
+from rot180.nn._key import Key
+from rot180.nn._module import Array
+
+Size = int | tuple[int, ...]
+Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
+
+
+def kaiming_uniform(
+    key: Key, shape: tuple[int, ...], biases: int, dtype: str
+) -> dict[str, Array]:
+    """Weight and bias, drawn as PyTorch does: Kaiming's uniform with a = sqrt(5).
+
+    Both weight and bias are even on `(-1/sqrt(fan), 1/sqrt(fan))`, where `fan` is the
+    product of all extents of the weight but the first.
+    """
+    fan = math.prod(shape[1:])
+    bound = 1 / math.sqrt(fan) if fan else 0.0
+    arrays = {"weight": key.fold("weight").uniform(shape, -bound, bound, dtype)}
+    if biases:
+        arrays["bias"] = key.fold("bias").uniform((biases,), -bound, bound, dtype)
+    return arrays
+
+
+def sizes(module: Any, name: str, value: Size) -> tuple[int, ...]:
+    """One number for each of the module's dimensions.
+
+    Raises:
+        ArgumentError: `value` has another number of them.
+    """
+    rank: int = module.rank
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        raise ArgumentError(
+            f"{type(module).__name__}: {name}={value} has {len(value)} numbers, not "
+            f"{rank}\n  Pass one number, or one for each of the {rank} dimensions."
+        )
+    return tuple(value)
+
+
+def check_rank(module: Any, x: Any) -> None:
+    """Refuse what is neither images nor one image of the module's dimensions."""
+    check_axes(module, x, {module.rank + 1, module.rank + 2})
+
+
+def check_axes(module: Any, x: Any, allowed: Set[int]) -> None:
+    """Refuse an `x` with a number of axes that is not allowed.
+
+    Raises:
+        ShapeError: It has another number.
+    """
+    if len(x.shape) not in allowed:
+        axes = " or ".join(map(str, sorted(allowed)))
+        raise ShapeError(
+            f"{type(module).__name__}: x has {len(x.shape)} axes, not {axes}\n"
+            f"    x has shape {x.shape}\n"
+            "  Axes are images, channels, then the spatial dimensions."
+        )

@@ -1,0 +1,129 @@
+"""Pooling layers as PyTorch's: names, arguments and defaults."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rot180 import functional
+from rot180.nn._arguments import Size, check_rank, sizes
+from rot180.nn._module import Module, Scope
+
+
+@dataclass(frozen=True)
+class _MaxPool(Module):
+    """Maximum of every window over `rank` dimensions; see the subclasses."""
+
+    rank: ClassVar[int]
+
+    kernel_size: Size
+    stride: Size | None = None
+    padding: Size = 0
+    dilation: Size = 1
+
+    def forward(self, scope: Scope, x: Any) -> Any:
+        """Returns `(n, c, *output)` for `(n, c, *spatial)`."""
+        check_rank(self, x)
+        size = sizes(self, "kernel_size", self.kernel_size)
+        step = size if self.stride is None else self.stride
+        return functional.max_pool(
+            x, size, stride=step, padding=self.padding, dilation=self.dilation
+        )
+
+
+class MaxPool1d(_MaxPool):
+    """Maximum pooling over one dimension, as `torch.nn.MaxPool1d`.
+
+    Example:
+        >>> from rot180 import nn
+        >>> nn.MaxPool1d(2)
+        MaxPool1d(kernel_size=2, stride=None, padding=0, dilation=1)
+    """
+
+    rank = 1
+
+
+class MaxPool2d(_MaxPool):
+    """Maximum pooling over two dimensions, as `torch.nn.MaxPool2d`.
+
+    Example:
+        >>> import numpy as np
+        >>> from rot180 import nn
+        >>> x = np.arange(4, dtype="f4").reshape(1, 1, 2, 2)
+        >>> nn.MaxPool2d(2).apply({}, {}, x, training=False)[0]
+        array([[[[3.]]]], dtype=float32)
+    """
+
+    rank = 2
+
+
+class MaxPool3d(_MaxPool):
+    """Maximum pooling over three dimensions, as `torch.nn.MaxPool3d`.
+
+    Example:
+        >>> from rot180 import nn
+        >>> nn.MaxPool3d((1, 2, 2)).kernel_size
+        (1, 2, 2)
+    """
+
+    rank = 3
+
+
+@dataclass(frozen=True)
+class _AvgPool(Module):
+    """Mean of every window over `rank` dimensions; see the subclasses."""
+
+    rank: ClassVar[int]
+
+    kernel_size: Size
+    stride: Size | None = None
+    padding: Size = 0
+    count_include_pad: bool = True
+
+    def forward(self, scope: Scope, x: Any) -> Any:
+        """Returns `(n, c, *output)` for `(n, c, *spatial)`."""
+        check_rank(self, x)
+        size = sizes(self, "kernel_size", self.kernel_size)
+        return functional.avg_pool(
+            x,
+            size,
+            stride=size if self.stride is None else self.stride,
+            padding=self.padding,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+class AvgPool1d(_AvgPool):
+    """Average pooling over one dimension, as `torch.nn.AvgPool1d`.
+
+    Example:
+        >>> from rot180 import nn
+        >>> nn.AvgPool1d(3, stride=1).stride
+        1
+    """
+
+    rank = 1
+
+
+class AvgPool2d(_AvgPool):
+    """Average pooling over two dimensions, as `torch.nn.AvgPool2d`.
+
+    Example:
+        >>> import numpy as np
+        >>> from rot180 import nn
+        >>> x = np.arange(4, dtype="f4").reshape(1, 1, 2, 2)
+        >>> nn.AvgPool2d(2).apply({}, {}, x, training=False)[0]
+        array([[[[1.5]]]], dtype=float32)
+    """
+
+    rank = 2
+
+
+class AvgPool3d(_AvgPool):
+    """Average pooling over three dimensions, as `torch.nn.AvgPool3d`.
+
+    Example:
+        >>> from rot180 import nn
+        >>> nn.AvgPool3d(2).count_include_pad
+        True
+    """
+
+    rank = 3
