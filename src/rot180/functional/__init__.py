@@ -17,6 +17,7 @@ from rot180.functional._basic import (
     normalise,
     relu,
     relu_backward,
+    rot180,
     sqrt,
     subtract,
     total,
@@ -27,7 +28,6 @@ from rot180.functional._conv import (
     conv_backward,
     conv_input_grad,
     conv_weight_grad,
-    rot180,
 )
 from rot180.functional._conv_transpose import conv_transpose
 from rot180.functional._plan import plan

@@ -8,6 +8,7 @@ import numpy as np
 
 from rot180 import ops
 from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.functional._calls import as_array, type_of
 from rot180.functional._dispatch import one, pointwise, run_or_trace
 from rot180.ops import Layout
 
@@ -144,6 +145,33 @@ def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
         )
     joined = math.prod(shape[first : last + 1])
     return one(ops.Reshape((*shape[:first], joined, *shape[last + 1 :])), x)
+
+
+def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
+    """Rotate a filter by 180 degrees: reverse every spatial axis.
+
+    Args:
+        w: `(k, c, *kernel)`, or `(*kernel, c, k)` channels last; a plain matrix is
+            rotated as it stands.
+        layout: Where the channels stand.
+
+    Returns:
+        A contiguous array of the same shape and dtype.
+
+    Raises:
+        DTypeError: The dtype is not one of the library's.
+
+    Source:
+        "Forward And Backpropagation in Convolutional Neural Network" by
+        2017csm1006 on Medium.
+    """
+    w = as_array(w)
+    ops.check_layout("rot180", layout)
+    rank = len(type_of("rot180", "w", w).shape)
+    axes = tuple(range(rank))
+    if rank > 2:
+        axes = axes[2:] if layout == "channels_first" else axes[:-2]
+    return one(ops.Flip(axes), w)
 
 
 def linear(x: Any, w: Any, b: Any = None) -> Any:

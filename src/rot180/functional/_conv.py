@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,16 @@ from rot180.functional._calls import (
     check_out,
     compute,
     finish,
-    is_traced,
     shape_of,
     type_of,
 )
-from rot180.functional._dispatch import one
 from rot180.ops import Layout
 
 Ints = int | Sequence[int]
+
+_WINDOW = ("stride", "padding", "dilation", "groups", "flip", "layout")
+# The order in which keys hold them.
+_OPTIONS = (*_WINDOW, "padding_mode", "algorithm")
 
 _forward: Calls[runtime.Call] = Calls()
 _input_grad: Calls[runtime.Call] = Calls()
@@ -99,40 +101,41 @@ def conv(
         else:
             call.entry(y, x, w, b, call.count)
         return y
+    options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
     x, w, b = as_array(x), as_array(w), None if b is None else as_array(b)
     ops.check_modes("conv", padding_mode=padding_mode, algorithm=algorithm)
     types = type_of("conv", "x", x), type_of("conv", "w", w)
     _, batched = ops.conv_rank("conv", *types, layout)
     images = add_axis(x, batched)
-    op = ops.conv_op(
-        "conv",
-        type_of("conv", "x", images),
-        types[1],
-        None if b is None else type_of("conv", "b", b),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        flip=flip,
-        layout=layout,
-    )
+    kinds = type_of("conv", "x", images), types[1]
+    bias_kind = None if b is None else type_of("conv", "b", b)
+    op = ops.conv_op("conv", *kinds, bias_kind, **_window(options))
     inputs = (images, w) if b is None else (images, w, b)
     if out is None:
-        key = _key(x, w, b, stride, padding, dilation, groups, flip, layout,
-                   padding_mode, algorithm)  # fmt: skip
+        key = _key_or_none(_key, x, w, b, options)
         return compute(op, inputs, batched=batched, calls=_forward, key=key)
     return _into(op, "conv", out, inputs, batched)
 
 
-def _key(x: Any, w: Any, b: Any, *options: Any) -> Any:
+def _key(x: Any, w: Any, b: Any, options: tuple[Any, ...]) -> Any:
+    """What `conv` looks up; the gradients' is `_fast_key`."""
+    bias = None if b is None else (b.shape, b.strides, b.dtype)
+    return (x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, *options)
+
+
+def _key_or_none(make: Callable[..., Any], *values: Any) -> Any:
     """The key under which a call is remembered, None where it cannot be."""
     try:
-        bias = None if b is None else (b.shape, b.strides, b.dtype)
-        key = (x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, *options)
+        key = make(*values)
         hash(key)
     except (TypeError, AttributeError):
         return None
     return key
+
+
+def _window(options: tuple[Any, ...]) -> dict[str, Any]:
+    """By name, those of the options that make a window, and the layout."""
+    return dict(zip(_WINDOW, options, strict=False))
 
 
 def _into(
@@ -200,25 +203,11 @@ def conv_input_grad(
     name = "conv_input_grad"
     dy, w = as_array(dy), as_array(w)
     ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
-    types = type_of(name, "dy", dy), type_of(name, "w", w)
-    _, batched = ops.conv_rank(name, *types, layout, name="dy")
-    images = add_axis(dy, batched)
+    slopes, batched = _slopes(name, dy, w, layout)
     shape = shape_of(name, "x_shape", x_shape)
-    shape = shape if batched else (1, *shape)
-    op = ops.conv_input_grad_op(
-        name,
-        type_of(name, "dy", images),
-        types[1],
-        shape,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        flip=flip,
-        layout=layout,
-    )
-    key = _key_or_none(dy, w, x_shape, options)
-    return compute(op, (images, w), batched=batched, calls=_input_grad, key=key)
+    op = _input_grad_op(name, slopes, w, shape if batched else (1, *shape), options)
+    key = _key_or_none(_fast_key, dy, w, x_shape, options)
+    return compute(op, (slopes, w), batched=batched, calls=_input_grad, key=key)
 
 
 def conv_weight_grad(
@@ -279,19 +268,9 @@ def conv_weight_grad(
     w = ops.TensorType(shape, type_of(name, "x", x).dtype)
     _, batched = ops.conv_rank(name, type_of(name, "x", x), w, layout)
     images, slopes = add_axis(x, batched), add_axis(dy, batched)
-    op = ops.conv_weight_grad_op(
-        name,
-        type_of(name, "dy", slopes),
-        type_of(name, "x", images),
-        w.shape,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        flip=flip,
-        layout=layout,
-    )
-    key = _key_or_none(dy, x, w_shape, options)
+    types = type_of(name, "dy", slopes), type_of(name, "x", images)
+    op = ops.conv_weight_grad_op(name, *types, w.shape, **_window(options))
+    key = _key_or_none(_fast_key, dy, x, w_shape, options)
     return compute(op, (slopes, images), image=False, calls=_weight_grad, key=key)
 
 
@@ -299,29 +278,36 @@ def _fast_key(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
     return (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, shape, options)
 
 
-def _key_or_none(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
-    try:
-        key = _fast_key(a, b, shape, options)
-        hash(key)
-    except (TypeError, AttributeError):
-        return None
-    return key
+def _slopes(name: str, dy: Any, w: Any, layout: Layout) -> tuple[Any, bool]:
+    """`dy` with an image axis, and whether it had one."""
+    types = type_of(name, "dy", dy), type_of(name, "w", w)
+    _, batched = ops.conv_rank(name, *types, layout, name="dy")
+    return add_axis(dy, batched), batched
+
+
+def _input_grad_op(
+    name: str, slopes: Any, w: Any, shape: tuple[int, ...], options: tuple[Any, ...]
+) -> ops.Conv:
+    types = type_of(name, "dy", slopes), type_of(name, "w", w)
+    return ops.conv_input_grad_op(name, *types, shape, **_window(options))
 
 
 def _conv_bias_grad(dy: Any, rank: int, layout: Layout) -> Any:
     """The gradient of `conv` by its bias: the sum over images and positions."""
     try:
-        key = (dy.shape, dy.strides, dy.dtype, rank, layout)
-        call = _bias_grad[key]
+        call = _bias_grad[_bias_key(dy, rank, layout)]
     except (KeyError, TypeError, AttributeError):
-        key = None
-        if not is_traced(dy):
-            key = (dy.shape, dy.strides, dy.dtype, rank, layout)
+        pass
     else:
         return finish(call, (dy,), None)
     images = add_axis(dy, len(dy.shape) == rank + 2)
+    key = _key_or_none(_bias_key, dy, rank, layout)
     op = ops.ChannelSum(layout)
     return compute(op, (images,), image=False, calls=_bias_grad, key=key)
+
+
+def _bias_key(dy: Any, rank: int, layout: Layout) -> Any:
+    return dy.shape, dy.strides, dy.dtype, rank, layout
 
 
 def conv_backward(
@@ -382,24 +368,16 @@ def conv_backward(
         return dx, dw, None if by_b is None else finish(by_b, (dy,), None)
     dy, x, w = as_array(dy), as_array(x), as_array(w)
     _check_needs(needs)
-    options: dict[str, Any] = {
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "padding_mode": padding_mode,
-        "flip": flip,
-        "layout": layout,
-        "algorithm": algorithm,
-    }
-    dx = conv_input_grad(dy, w, x.shape, **options) if "input" in needs else None
-    dw = conv_weight_grad(dy, x, w.shape, **options) if "weight" in needs else None
+    options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
+    named = dict(zip(_OPTIONS, options, strict=True))
+    dx = conv_input_grad(dy, w, x.shape, **named) if "input" in needs else None
+    dw = conv_weight_grad(dy, x, w.shape, **named) if "weight" in needs else None
     rank = len(w.shape) - 2
     if dx is None and dw is None:
         _check_dy(dy, x, w, options)
     db = _conv_bias_grad(dy, rank, layout) if "bias" in needs else None
     if key is not None:
-        _remember_backward(key, dy, x, w, tuple(options.values()), needs)
+        _remember_backward(key, dy, x, w, options, needs)
     return dx, dw, db
 
 
@@ -407,31 +385,23 @@ def _remember_backward(
     key: Any, dy: Any, x: Any, w: Any, options: tuple[Any, ...], needs: Sequence[str]
 ) -> None:
     """Keep the calls that the parts have just remembered, if all of them have."""
-    stride, padding, dilation, groups, mode, flip, layout, algorithm = options
-    ordered = (stride, padding, dilation, groups, flip, layout, mode, algorithm)
+    rank, layout = len(w.shape) - 2, options[_OPTIONS.index("layout")]
     found = {
-        "input": _input_grad.get(_fast_key(dy, w, x.shape, ordered)),
-        "weight": _weight_grad.get(_fast_key(dy, x, w.shape, ordered)),
-        "bias": _bias_grad.get(
-            (dy.shape, dy.strides, dy.dtype, len(w.shape) - 2, layout)
-        ),
+        "input": _input_grad.get(_fast_key(dy, w, x.shape, options)),
+        "weight": _weight_grad.get(_fast_key(dy, x, w.shape, options)),
+        "bias": _bias_grad.get(_bias_key(dy, rank, layout)),
     }
     if all(found[need] is not None for need in needs):
         parts = (found[n] if n in needs else None for n in ("input", "weight", "bias"))
         _backward.remember(key, tuple(parts))
 
 
-def _check_dy(dy: Any, x: Any, w: Any, options: dict[str, Any]) -> None:
+def _check_dy(dy: Any, x: Any, w: Any, options: tuple[Any, ...]) -> None:
     """Refuse what the other gradients would refuse, where only the bias's is wanted."""
     name = "conv_backward"
-    window = {
-        k: v for k, v in options.items() if k not in ("padding_mode", "algorithm")
-    }
-    types = type_of(name, "dy", dy), type_of(name, "w", w)
-    _, batched = ops.conv_rank(name, *types, options["layout"], name="dy")
+    slopes, batched = _slopes(name, dy, w, _window(options)["layout"])
     shape = tuple(x.shape) if batched else (1, *x.shape)
-    slopes = type_of(name, "dy", add_axis(dy, batched))
-    ops.conv_input_grad_op(name, slopes, types[1], shape, **window)
+    _input_grad_op(name, slopes, w, shape, options)
 
 
 def _check_needs(needs: Sequence[str]) -> None:
@@ -441,30 +411,3 @@ def _check_needs(needs: Sequence[str]) -> None:
                 f"conv_backward: needs holds {need!r}\n"
                 '  Name any of "input", "weight" and "bias".'
             )
-
-
-def rot180(w: Any, *, layout: Layout = "channels_first") -> Any:
-    """Rotate a filter by 180 degrees: reverse every spatial axis.
-
-    Args:
-        w: `(k, c, *kernel)`, or `(*kernel, c, k)` channels last; a plain matrix is
-            rotated as it stands.
-        layout: Where the channels stand.
-
-    Returns:
-        A contiguous array of the same shape and dtype.
-
-    Raises:
-        DTypeError: The dtype is not one of the library's.
-
-    Source:
-        "Forward And Backpropagation in Convolutional Neural Network" by
-        2017csm1006 on Medium.
-    """
-    w = as_array(w)
-    ops.check_layout("rot180", layout)
-    rank = len(type_of("rot180", "w", w).shape)
-    axes = tuple(range(rank))
-    if rank > 2:
-        axes = axes[2:] if layout == "channels_first" else axes[:-2]
-    return one(ops.Flip(axes), w)

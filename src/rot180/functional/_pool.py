@@ -59,10 +59,8 @@ def max_pool(
     Source:
         Dumoulin and Visin, arXiv 1603.07285, section 3.
     """
-    x = as_array(x)
-    images, batched = _images("max_pool", x, kernel_size)
-    op = _op("max_pool", "max", images, kernel_size, stride, padding, dilation,
-             ceil_mode, layout)  # fmt: skip
+    op, images, batched = _checked("max_pool", "max", as_array(x), kernel_size, stride,
+                                   padding, dilation, ceil_mode, layout)  # fmt: skip
     found = tuple(_plain(v, batched) for v in run_or_trace(op, images))
     return found if return_indices else found[0]
 
@@ -103,13 +101,11 @@ def max_pool_backward(
     Source:
         The chain rule; ties as PyTorch, the first of equals.
     """
-    x, dy = as_array(x), as_array(dy)
     name = "max_pool_backward"
-    images, batched = _images(name, x, kernel_size)
-    op = _op(name, "max", images, kernel_size, stride, padding, dilation, ceil_mode,
-             layout)  # fmt: skip
-    slopes = add_axis(dy, batched)
-    _check_dy(name, type_of(name, "dy", slopes), op.infer(type_of(name, "x", images)))
+    x, dy = as_array(x), as_array(dy)
+    op, images, batched = _checked(name, "max", x, kernel_size, stride, padding,
+                                   dilation, ceil_mode, layout)  # fmt: skip
+    slopes = _slopes(name, op, add_axis(dy, batched), type_of(name, "x", images))
     index = (
         run_or_trace(op, images)[1] if indices is None else add_axis(indices, batched)
     )
@@ -153,10 +149,8 @@ def avg_pool(
     Source:
         Dumoulin and Visin, arXiv 1603.07285, section 3.
     """
-    x = as_array(x)
-    images, batched = _images("avg_pool", x, kernel_size)
-    op = _op("avg_pool", "sum", images, kernel_size, stride, padding, 1, ceil_mode,
-             layout)  # fmt: skip
+    op, images, batched = _checked("avg_pool", "sum", as_array(x), kernel_size, stride,
+                                   padding, 1, ceil_mode, layout)  # fmt: skip
     divisor = _divisor(op, images, padding, count_include_pad, divisor_override)
     return _plain(pointwise("div", run_or_trace(op, images)[0], divisor), batched)
 
@@ -204,18 +198,17 @@ def avg_pool_backward(
     batched = isinstance(kernel_size, int) or len(type_.shape) == len(kernel_size) + 2
     if not batched:
         type_ = ops.TensorType((1, *type_.shape), type_.dtype)
-    op = _op_of_type(name, "sum", type_, kernel_size, stride, padding, 1, ceil_mode,
-                     layout)  # fmt: skip
-    images = add_axis(dy, batched)
-    _check_dy(name, type_of(name, "dy", images), op.infer(type_))
-    divisor = _divisor(op, images, padding, count_include_pad, divisor_override)
-    share = pointwise("div", images, divisor)
+    op = _op(name, "sum", type_, kernel_size, stride, padding, 1, ceil_mode,
+             layout)  # fmt: skip
+    slopes = _slopes(name, op, add_axis(dy, batched), type_)
+    divisor = _divisor(op, slopes, padding, count_include_pad, divisor_override)
+    share = pointwise("div", slopes, divisor)
     return _plain(run_or_trace(replace(op, out="x"), share)[0], batched)
 
 
-def _check_dy(op: str, dy: ops.TensorType, outputs: tuple[ops.TensorType, ...]) -> None:
-    """Refuse a gradient that is not of the output's shape and dtype."""
-    y = outputs[0]
+def _slopes(op: str, pool: ops.Op, slopes: Any, x: ops.TensorType) -> Any:
+    """`slopes`, if they have the shape and dtype of the output of `pool`."""
+    dy, (y, *_) = type_of(op, "dy", slopes), pool.infer(x)
     if dy.shape != y.shape:
         raise ShapeError(
             f"{op}: dy has shape {dy.shape}, the output {y.shape}\n"
@@ -226,9 +219,19 @@ def _check_dy(op: str, dy: ops.TensorType, outputs: tuple[ops.TensorType, ...]) 
             f"{op}: dy is {dy.dtype}, x is {y.dtype}\n"
             f"  Convert one of them, for example dy.astype('{y.dtype}')."
         )
+    return slopes
 
 
-def _images(op: str, x: Any, kernel_size: Any) -> tuple[Any, bool]:
+def _checked(
+    name: str, kind: Literal["max", "sum"], x: Any, kernel_size: Any, *options: Any
+) -> tuple[Any, Any, bool]:
+    """The op, `x` with an image axis, and whether it had one."""
+    images, batched = _images(x, kernel_size)
+    op = _op(name, kind, type_of(name, "x", images), kernel_size, *options)
+    return op, images, batched
+
+
+def _images(x: Any, kernel_size: Any) -> tuple[Any, bool]:
     """`x` with an image axis, and whether it had one."""
     try:
         rank = len(kernel_size)
@@ -246,11 +249,7 @@ def _plain(value: Any, batched: bool) -> Any:
     return value[0]
 
 
-def _op(name: str, kind: Literal["max", "sum"], images: Any, *options: Any) -> Any:
-    return _op_of_type(name, kind, type_of(name, "x", images), *options)
-
-
-def _op_of_type(
+def _op(
     name: str,
     kind: Literal["max", "sum"],
     type_: ops.TensorType,

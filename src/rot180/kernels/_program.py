@@ -60,7 +60,8 @@ class Affine:
         return self.const + sum(c * env[s] for s, c in self.terms)
 
     def __str__(self) -> str:
-        parts = [s if c == 1 else f"{c}*{s}" for s, c in self.terms]
+        signs = {1: "", -1: "-"}
+        parts = [f"{signs.get(c, f'{c}*')}{s}" for s, c in self.terms]
         if self.const or not parts:
             parts.append(str(self.const))
         return " + ".join(parts).replace("+ -", "- ")

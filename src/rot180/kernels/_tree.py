@@ -8,6 +8,8 @@ grouping into work items changes a bit.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rot180.errors import ScheduleError
@@ -24,6 +26,7 @@ from rot180.kernels._program import (
     Drain,
     Load,
     Loop,
+    Number,
     Program,
     Reduction,
     Statement,
@@ -38,6 +41,7 @@ from rot180.kernels._target import Target
 from rot180.kernels._tile import Tile, flatten, marked, resize, sink, staged
 
 _LEVELS = 40  # of a binary counter: more leaves than fit in any memory
+_BLOCKS = 16  # blocks of results that keep a team busy by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +97,35 @@ def over_images(sum_: Sum, tile: Tile, target: Target) -> Program:
                 part[item] = the counter's sum
         for k, c, r, s: w[k,c,r,s] = tree of part over groups
 
-    Registers on AVX-512 (32), 4 vectors x 6 channels: 24 sums, 4 of y, 1 of x.
+    Where there are blocks enough for any team, an item is a block alone: it goes
+    through all groups itself, carries each into a counter in its scratch, and writes
+    `w`.
+
+    Registers on AVX-512 (32), 4 vectors x 4 channels: 16 sums, 4 of y, 4 of x.
     """
     lanes = target.lanes(sum_.out.buffer.dtype)
     leaf = Leaf.of(sum_)
     plan = _Plan(sum_, tile, leaf, lanes)
+    symbols = (("leaves", Count(1, leaf.images)), ("groups", plan.groups))
+    if plan.alone:
+        item = plan.whole()
+        return Program(sum_.name, sum_.arguments(), (item,), (), symbols)
     first = plan.parts()
     second = plan.combine()
     part = plan.part
     size = part.strides[0] * plan.groups.factor
     count = Count(size, plan.groups.divisor, lanes)
-    symbols = (("leaves", Count(1, leaf.images)), ("groups", plan.groups))
     return Program(
         sum_.name, sum_.arguments(), (first, second), ((part, count),), symbols
     )
 
 
+def _level(counter: Buffer, axes: tuple[Affine, ...]) -> Access:
+    return Access(counter, (index("level"), *axes))
+
+
 class _Plan:
-    """The numbers of one schedule, and its two phases."""
+    """The numbers of one schedule, and its phases."""
 
     def __init__(self, sum_: Sum, tile: Tile, leaf: Leaf, lanes: int) -> None:
         self.sum, self.tile, self.leaf, self.lanes = sum_, tile, leaf, lanes
@@ -123,6 +138,7 @@ class _Plan:
         self.outputs = sum_.outputs()
         self.sizes = {i: self._block(i) for i in self.outputs}
         self.counts = {i: -(-sum_.extent(i) // self.sizes[i]) for i in self.outputs}
+        self.alone = math.prod(self.counts.values()) >= _BLOCKS
         self.part = self._part()
 
     def _block(self, name: str) -> int:
@@ -133,6 +149,9 @@ class _Plan:
         return max(size, 1)
 
     def _part(self) -> Buffer:
+        if self.alone:
+            sizes = tuple(self.sizes[i] for i in self._inner_order())
+            return dense("sums", self.sum.out.buffer.dtype, sizes, "scratch")
         shape = [self.counts[i] for i in self.outputs]
         shape += [self.sizes[i] for i in self._inner_order()]
         buffer = dense("part", self.sum.out.buffer.dtype, (1, *shape), "temporary")
@@ -146,27 +165,99 @@ class _Plan:
     def _part_access(self) -> Access:
         outer = [index(f"{i}_part") for i in self.outputs]
         inner = [index(i) for i in self._inner_order()]
+        if self.alone:
+            return Access(self.part, tuple(inner))
         return Access(self.part, (index("group"), *outer, *inner))
 
     # ------------------------------------------------------------ first phase
 
     def parts(self) -> Loop:
         """Sums of groups of leaves."""
-        body = self._tiled(self._nest())
-        body = self._held(body)
-        for factor in self.sum.factors:
-            body = staged(self.sum, self.tile, factor, body, self.lanes)
+        derive, radix = self._block_digits()
+        derive.append(Digit("group", radix, 0))
+        derive += self._leaf_digits(radix)
+        items = Count(radix * self.groups.factor, self.groups.divisor)
+        body = self._one_group()
+        return Loop("item", None, body, "parallel", derive=tuple(derive), items=items)
+
+    def whole(self) -> Loop:
+        """Sums of all groups, one block of results after the other."""
+        derive, radix = self._block_digits()
+        sums = self.part
+        shape = tuple(e or 1 for e in sums.shape)
+        counter = dense("counter_sums", sums.dtype, (_LEVELS, *shape), "scratch")
+        merge = self._over_sums(
+            lambda place, axes: Store(
+                (place,),
+                (Apply("add", (Load(_level(counter, axes)), Load(place))),),
+            )
+        )
+        put = self._over_sums(
+            lambda place, axes: Store((_level(counter, axes),), (Load(place),))
+        )
+        clear = self._over_sums(
+            lambda place, axes: Store((place,), (Number(0.0, sums.dtype),))
+        )
+        groups = Loop(
+            "group",
+            None,
+            (*self._one_group(), Carry("group", "level", merge, put)),
+            limit=index("groups"),
+            derive=tuple(self._leaf_digits(1)),
+        )
+        body: Blocks = (
+            groups,
+            *clear,
+            Drain(index("groups"), "level", merge),
+            *self._over_sums(self._written),
+        )
+        body = (Alloc(sums, (Alloc(counter, body),)),)
+        items = Count(0, 1, radix)
+        return Loop("item", None, body, "parallel", derive=tuple(derive), items=items)
+
+    def _block_digits(self) -> tuple[list[Digit], int]:
+        """Which block of results an item is, and how many there are."""
         derive: list[Digit] = []
         radix = 1
         for i in reversed(self.outputs):
             derive.append(Digit(f"{i}_part", radix, self.counts[i]))
             radix *= self.counts[i]
-        derive.append(Digit("group", radix, 0))
-        if self.blocks > 1:
-            derive += [Digit("image", radix * self.blocks, 0)]
-            derive += [Digit("block", radix, self.blocks)]
-        items = Count(radix * self.groups.factor, self.groups.divisor)
-        return Loop("item", None, body, "parallel", derive=tuple(derive), items=items)
+        return derive, radix
+
+    def _leaf_digits(self, radix: int) -> list[Digit]:
+        """The image and the block of rows of a leaf, where a group is one leaf."""
+        if self.blocks == 1:
+            return []
+        image = Digit("image", radix * self.blocks, 0)
+        return [image, Digit("block", radix, self.blocks)]
+
+    def _one_group(self) -> Blocks:
+        """The sums of one group of leaves."""
+        body = self._held(self._tiled(self._nest()))
+        for factor in self.sum.factors:
+            body = staged(self.sum, self.tile, factor, body, self.lanes)
+        return body
+
+    def _over_sums(self, make: Callable[[Access, tuple[Affine, ...]], Store]) -> Blocks:
+        """A store for every result of a block, lanes along the vectors."""
+        names = [f"{i}_sum" for i in self._inner_order()]
+        axes = [index(name) for name in names]
+        axes[-1] = axes[-1] * self.lanes + index("sum_lane")
+        store = make(Access(self.part, tuple(axes)), tuple(axes))
+        body: Blocks = (Loop("sum_lane", self.lanes, (store,), "lanes"),)
+        sizes = [self.sizes[i] for i in self._inner_order()]
+        sizes[-1] //= self.lanes
+        for name, size in reversed(list(zip(names, sizes, strict=True))):
+            body = (Loop(name, size, body),)
+        return body
+
+    def _written(self, place: Access, axes: tuple[Affine, ...]) -> Store:
+        """A sum, written where the caller wants it."""
+        own = dict(zip(self._inner_order(), axes, strict=True))
+        places = {i: index(f"{i}_part") * self.sizes[i] + own[i] for i in self.outputs}
+        out = self.sum.out.map_axes(lambda a: a.substitute(places))
+        out = replace(out, check=tuple(range(len(out.axes))))
+        return Store((out,), (Load(place),))
 
     def _nest(self) -> Blocks:
         sum_ = self.sum

@@ -38,15 +38,19 @@ from rot180.ops._op import (
     expect_dtype,
     type_of,
 )
-from rot180.ops._pointwise import POINTWISE, Formula, Pointwise
+from rot180.ops._pointwise import (
+    POINTWISE,
+    Broadcast,
+    Formula,
+    Pointwise,
+    Reduce,
+)
 from rot180.ops._pool import MaxPool, MaxSelect, WindowSum, pool_counts
 from rot180.ops._shape import (
-    Broadcast,
     Flip,
     Full,
     Identity,
     OneHot,
-    Reduce,
     Reshape,
     StopGradient,
     Transpose,

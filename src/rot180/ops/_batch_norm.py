@@ -10,8 +10,17 @@ from dataclasses import dataclass
 from rot180.errors import ArgumentError, ShapeError
 from rot180.ops._layout import Layout, channel_axis, check_layout
 from rot180.ops._op import Op, TensorType, expect_dtype
-from rot180.ops._pointwise import Pointwise, add, div, mul, scale, sub
-from rot180.ops._shape import Broadcast, Reduce, Reshape, scalar_like
+from rot180.ops._pointwise import (
+    Broadcast,
+    Pointwise,
+    Reduce,
+    add,
+    div,
+    mul,
+    scale,
+    sub,
+)
+from rot180.ops._shape import Reshape, scalar_like
 from rot180.ops._tracing import Traced, apply
 
 

@@ -19,7 +19,8 @@ from rot180.ops._layout import (
     spatial_axes,
 )
 from rot180.ops._op import Op, TensorType, expect_dtype
-from rot180.ops._shape import Broadcast, Reshape
+from rot180.ops._pointwise import Broadcast
+from rot180.ops._shape import Reshape
 from rot180.ops._tracing import Traced, apply
 from rot180.ops._window import Window
 

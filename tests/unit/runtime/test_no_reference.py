@@ -195,7 +195,7 @@ def test_no_training_step_reaches_the_reference(name: str, no_reference: None) -
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_training_without_a_compiler(name: str, only_reference: list[str]) -> None:
-    params, state, losses = trained(OPTIMISERS[name])
+    params, _, losses = trained(OPTIMISERS[name])
     assert losses[-1] < losses[0]
     assert {"Conv", "MaxPool", "WindowSum", "Pointwise"} <= set(only_reference)
     assert all(np.isfinite(leaf).all() for leaf in tree_flatten(params)[0])
