@@ -368,6 +368,7 @@ def conv_backward(
         return dx, dw, None if by_b is None else finish(by_b, (dy,), None)
     dy, x, w = as_array(dy), as_array(x), as_array(w)
     _check_needs(needs)
+    ops.check_modes("conv_backward", padding_mode=padding_mode, algorithm=algorithm)
     options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
     named = dict(zip(_OPTIONS, options, strict=True))
     dx = conv_input_grad(dy, w, x.shape, **named) if "input" in needs else None
