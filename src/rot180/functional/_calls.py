@@ -17,7 +17,7 @@ from rot180 import ops, runtime
 from rot180.errors import ArgumentError, DTypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
-_MOST = 4096
+_MOST = 1024  # each keeps a kernel in memory, about 50 kB
 
 
 T = TypeVar("T")

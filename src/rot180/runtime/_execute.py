@@ -25,7 +25,7 @@ from rot180.runtime._call import build_kernel
 from rot180.runtime._choose import chosen, is_compiling, on_change, target
 
 Array = np.ndarray[Any, Any]
-_CALLS = 4096
+_CALLS = 1024
 _KERNELS = 1024
 
 
