@@ -74,7 +74,7 @@ def _written_out(sum_: Sum, lane: str) -> tuple[str, ...]:
 
 def _lane_score(sum_: Sum, access: Access, name: str, lanes: int) -> float:
     """How full the vectors are, less what a scattered store costs."""
-    extent = sum_.extent(name)
+    extent = max(sum_.extent(name), 1)
     full = extent / (-(-extent // lanes) * lanes)
     steps = sum(
         a.coefficient(name) * s
