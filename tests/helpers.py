@@ -204,6 +204,44 @@ def _draw_channels(choose: Choose) -> tuple[int, int, int]:
     return choose(2, 9), 1, choose(2, 3)  # with a multiplier
 
 
+def _deep(
+    channels: int, filters: int, size: tuple[int, ...], images: int, groups: int = 1
+) -> Problem:
+    rank = len(size)
+    return Problem(
+        layout="channels_last",
+        dtype="float32",
+        images=images,
+        groups=groups,
+        in_group=channels // groups,
+        out_group=filters // groups,
+        size=size,
+        kernel=(3,) * rank,
+        stride=(1,) * rank,
+        dilation=(1,) * rank,
+        padding=1,
+        flip=False,
+        bias=True,
+        viewed=False,
+        schedule=0,
+        seed=0,
+    )
+
+
+# Large enough for what small problems never reach in the sums over images.
+DEEP: dict[str, Problem] = {
+    "blocks of rows": _deep(64, 48, (80, 100), 2),
+    "blocks of rows, and of results": _deep(256, 256, (34, 40), 2),
+    "groups": _deep(96, 192, (20, 20), 5, groups=3),
+    "many blocks of results": _deep(256, 264, (6, 6), 5),
+    "many tiny images": _deep(8, 20, (2, 2), 203),
+    "one long dimension": _deep(16, 33, (9000,), 3),
+    "one position": _deep(40, 8, (1, 1), 77),
+    "one wide channel": _deep(1, 1, (500, 600), 3),
+    "many depthwise": _deep(80, 80, (60, 60), 5, groups=80),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Pooling:
     """One pooling: its options and the shape and kind of its values."""

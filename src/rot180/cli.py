@@ -114,7 +114,7 @@ def train(
       rot180 train --epochs 3 --lr 0.05
 
     The last line printed is the accuracy on the test images. Ctrl-C ends training early
-    and keeps what was learnt.
+    and keeps what was learnt. A loss that is no longer finite ends it with an error.
     """  # noqa: D301
     from rot180 import nn, runtime
     from rot180 import train as training
@@ -142,9 +142,10 @@ def _run(trainer: "Trainer", folder: "RunFolder") -> None:
     """Trains, saves, and prints; exits with 130 if interrupted."""
     try:
         history = _train(trainer, folder)
-        folder.save_weights(trainer)
+        weights = folder.save_weights(trainer)
         if folder.draw_curves(history) is None:
             click.echo("no curves.png without matplotlib: pip install 'rot180[plot]'")
+        _check_converging(history[-1], weights)
         accuracy = trainer.test_accuracy()
     except KeyboardInterrupt:
         path = folder.save_weights(trainer)
@@ -158,13 +159,27 @@ def _run(trainer: "Trainer", folder: "RunFolder") -> None:
     click.echo(f"test accuracy {accuracy:.4f}")
 
 
+def _check_converging(last: "Metrics", weights: Path) -> None:
+    if not math.isfinite(last.loss):
+        raise click.ClickException(
+            f"training diverged: the loss is {last.loss} in epoch {last.epoch}, and "
+            f"the weights in {weights} are of no use\n"
+            f"  Use a smaller --lr; this epoch ended at {last.lr:g}."
+        )
+
+
 def _train(trainer: "Trainer", folder: "RunFolder") -> "list[Metrics]":
-    """Returns the measures of each epoch, also written down as they come."""
+    """Returns the measures of each epoch, also written down as they come.
+
+    Ends after an epoch whose loss is not finite.
+    """
     history = []
     with _progress(trainer) as show:
         for _ in range(trainer.settings.epochs):
             history.append(trainer.run_epoch(show))
             folder.add(history[-1])
+            if not math.isfinite(history[-1].loss):
+                break
     return history
 
 

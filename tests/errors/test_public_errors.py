@@ -581,6 +581,14 @@ def test_a_plan_of_a_call_that_would_be_refused() -> None:
     )
 
 
+def test_a_plan_of_nothing() -> None:
+    refuses(
+        ArgumentError,
+        r"^plan: one of the shapes \(2, 3, 0, 6\), .* is empty, so that no kernel",
+        lambda: rot180.plan(rot180.conv, X[:, :, :0], W, padding=2),
+    )
+
+
 def test_messages_are_the_same_while_tracing() -> None:
     for wrap in (rot180.grad, rot180.jit):
         refuses(

@@ -2,6 +2,7 @@
 
     python tests/laws/guarded.py TARGET FIRST LAST [STEP]
 
+Configurations are numbered; those below zero are the larger ones of `helpers.DEEP`.
 Every configuration is printed before it runs, so that the last line names the one that
 touched a byte it should not. Not a test by itself: see `test_guard_pages.py`.
 """
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from helpers import Array, draw_pooling, draw_problem, from_rng
+from helpers import DEEP, LAYOUTS, Array, draw_pooling, draw_problem, from_rng
 
 import rot180
 from rot180 import ops, runtime
@@ -88,6 +89,8 @@ def check(op: ops.Op, arrays: tuple[Array, ...], *, at_end: bool) -> None:
 
 def cases(number: int) -> list[Case]:
     """Returns the ops of one configuration, with operands."""
+    if number < 0:
+        return _deep(-number - 1)
     rng = np.random.default_rng([20, number])
     kind = number % 6
     if kind < 4:
@@ -95,9 +98,23 @@ def cases(number: int) -> list[Case]:
     return _pooling(rng) if kind == 4 else _elementwise(rng)
 
 
+def _deep(number: int) -> list[Case]:
+    """Returns all passes of a larger problem, numbered from 0, in either layout."""
+    problem = list(DEEP.values())[number // 2]
+    problem = replace(
+        problem, layout=LAYOUTS[number % 2], images=min(problem.images or 2, 70)
+    )
+    x, w, b, dy = problem.operands()
+    op = ops.conv_op("guarded", *map(ops.type_of, (x, w, b)), **problem.options)
+    by_x, by_w = (replace(op, out=o, bias=False) for o in ("x", "w"))
+    total = ops.ChannelSum(problem.layout)
+    return [(op, (x, w, b)), (by_x, (dy, w)), (by_w, (dy, x)), (total, (dy,))]
+
+
 def _convolution(rng: np.random.Generator, kind: int) -> list[Case]:
     problem = draw_problem(from_rng(rng))
-    problem = replace(problem, images=problem.images or 2)
+    size = tuple(max(extent, 1) for extent in problem.size)
+    problem = replace(problem, images=problem.images or 2, size=size)
     x, w, b, dy = problem.operands()
     biases = (b,) if problem.bias else ()
     types = [ops.type_of(a) for a in (x, w, *biases)]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import child_environment, python
+from helpers import DEEP, child_environment, python
 
 from rot180 import runtime
 
@@ -45,6 +45,11 @@ def assert_finished(result: subprocess.CompletedProcess[str]) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_schedule_stays_inside_its_arrays(part: int) -> None:
     assert_finished(run("host", part, CONFIGURATIONS, PARTS))
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_deep_sums_stay_inside_their_arrays(part: int) -> None:
+    assert_finished(run("host", -2 * len(DEEP) + part, 0, 2))
 
 
 @pytest.mark.parametrize("target", ["avx2", "baseline"])

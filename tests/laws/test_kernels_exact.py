@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import (
+    DEEP,
     DTYPES,
     LAYOUTS,
     Problem,
@@ -79,6 +80,13 @@ def test_every_pass_equals_the_reference(
 
     law()
     assert len(seen) >= DIFFERENT
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_sums_over_images(name: str, layout: ops.Layout) -> None:
+    for schedule in (0, 3):
+        check(replace(DEEP[name], layout=layout, schedule=schedule))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

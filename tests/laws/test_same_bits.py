@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import Array, Problem, bits, draw_problem, from_rng
+from helpers import DEEP, LAYOUTS, Array, Problem, bits, draw_problem, from_rng
 
 import rot180
 from rot180 import ops, runtime
@@ -33,8 +33,8 @@ def restored_threads() -> Iterator[None]:
 
 def small(number: int) -> Problem:
     problem = draw_problem(from_rng(np.random.default_rng([10, number])))
-    images = problem.images or 3
-    return replace(problem, dtype="float32", images=images)
+    images, size = problem.images or 3, tuple(max(s, 1) for s in problem.size)
+    return replace(problem, dtype="float32", images=images, size=size)
 
 
 def large(number: int) -> Problem:
@@ -96,7 +96,7 @@ def check(problem: Problem, threads: tuple[int, ...]) -> None:
                 results = problem.computed(*operands)
                 for name, found, want in zip(names, results, expected, strict=True):
                     same(found, want, problem, f"{name}, {case}")
-            for i in range(0, len(x), 2):
+            for i in range(0, len(x), max(2, len(x) // 3)):
                 one = x[i : i + 1]
                 y = rot180.conv(one, w, bias, **problem.options)
                 same(y[0], expected[0][i], problem, f"y of image {i}, {case}")
@@ -128,6 +128,12 @@ def test_large_convolutions(part: int) -> None:
         )
         assert 2 * products > 1e6, (x, w)
         check(problem, THREADS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_sums_over_images(name: str, layout: ops.Layout) -> None:
+    check(replace(DEEP[name], layout=layout), THREADS)
 
 
 @pytest.mark.parametrize("target", ["avx2", "baseline"])

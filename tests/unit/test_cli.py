@@ -1,8 +1,10 @@
 """The command line: what it prints, leaves behind, and how it ends."""
 
 import json
+import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,26 @@ def test_an_interrupt_saves_what_there_is(
     assert "interrupted after 2 steps (1 whole epochs of 5)" in result.stderr
     assert str(tmp_path / "model.safetensors") in result.stderr
     assert train.load(tmp_path / "model.safetensors")["1.num_batches_tracked"] == 2
+
+
+def test_a_loss_that_is_not_finite_ends_training_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_epoch = train.Trainer.run_epoch
+
+    def diverging(trainer: train.Trainer, on_step: Any) -> train.Metrics:
+        return replace(whole_epoch(trainer, on_step), loss=math.nan)
+
+    monkeypatch.setattr(train.Trainer, "run_epoch", diverging)
+    result = _run(
+        "train", "--epochs", "5", "--batch-size", "512", "--out", str(tmp_path)
+    )
+    assert result.exit_code == 1
+    assert "training diverged: the loss is nan in epoch 1" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("  Use a smaller --lr")
+    assert "test accuracy" not in result.output
+    assert (tmp_path / "model.safetensors").exists()
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
 
 
 BAD = [

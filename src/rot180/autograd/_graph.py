@@ -1,6 +1,7 @@
 """A recorded computation: ops applied to numbered values, in order."""
 
 import itertools
+import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,7 +40,7 @@ class Graph:
         self.types: list[TensorType] = []
         self.captures: dict[int, Any] = {}
         self._captured: dict[Hashable, int] = {}
-        self._recorded: dict[tuple[Op, tuple[int, ...]], tuple[int, ...]] = {}
+        self._recorded: dict[Hashable, tuple[int, ...]] = {}
 
     def new_input(self, kind: TensorType) -> int:
         """Adds a value that is known only when the graph is run."""
@@ -62,13 +63,14 @@ class Graph:
 
     def add(self, op: Op, inputs: tuple[int, ...]) -> tuple[int, ...]:
         """Records `op`, or finds the node that did the same; returns its outputs."""
-        known = self._recorded.get((op, inputs))
+        key = (op, _sign(op), inputs)
+        known = self._recorded.get(key)
         if known is not None:
             return known
         kinds = op.infer(*(self.types[i] for i in inputs))
         outputs = tuple(self.new_input(kind) for kind in kinds)
         self.nodes.append(Node(op, inputs, outputs))
-        self._recorded[op, inputs] = outputs
+        self._recorded[key] = outputs
         return outputs
 
     @property
@@ -93,3 +95,8 @@ class Graph:
                 wanted.update(node.inputs)
                 nodes.append(node)
         return nodes[::-1]
+
+
+def _sign(op: Op) -> float:
+    """What tells the constants -0.0 and 0.0, which are equal, apart."""
+    return math.copysign(1.0, op.value) if isinstance(op, ops.Full) else 1.0

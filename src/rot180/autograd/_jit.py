@@ -52,18 +52,25 @@ class _Trace:
 
 def _rebuild(treedef: TreeDef, leaves: Sequence[Any], results: Sequence[Any]) -> Any:
     remaining = iter(results)
-    filled = [next(remaining) if leaf is _RESULT else leaf for leaf in leaves]
+    filled = [next(remaining) if leaf is _RESULT else _own(leaf) for leaf in leaves]
     return tree_unflatten(treedef, filled)
+
+
+def _own(constant: Any) -> Any:
+    """A constant as the caller may have it: an array is copied, being changeable."""
+    return constant.copy() if isinstance(constant, np.ndarray) else constant
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function that traces `function` once and from then on runs its ops.
 
-    Arguments are trees. Arrays and NumPy scalars in them are traced: a new trace is
-    made for each combination of shapes and dtypes. Everything else (Python numbers,
+    Arguments are trees. Arrays and NumPy scalars in them, and what converts to arrays,
+    such as tensors of PyTorch, are traced: a new trace is made for each combination of
+    shapes and dtypes. Everything else (Python numbers,
     strings, modules) is constant within a trace, and another value means another
     trace: pass a number that changes often as `numpy.float32(value)`. Arrays that the
-    function takes from outside are constants too.
+    function takes from outside are constants too. Results are arrays of their own: they
+    share no memory with arguments, constants or each other.
 
     Args:
         function: Takes and returns trees of arrays of any shapes, of dtype float32 or
@@ -88,6 +95,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         leaves, treedef = tree_flatten((args, named))
         if any(map(ops.is_traced, leaves)):
             return function(*args, **named)  # part of the enclosing trace
+        leaves = [_converted(leaf) for leaf in leaves]
         key = (treedef, tuple(map(_key, leaves)))
         arrays = [leaf for leaf in leaves if _is_array(leaf)]
         with lock:
@@ -111,7 +119,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
 def trace_call(function: Callable[..., Any], *args: Any, **named: Any) -> _Trace:
     """Returns the recording of one call."""
     leaves, treedef = tree_flatten((args, named))
-    return _trace(function, treedef, leaves)
+    return _trace(function, treedef, [_converted(leaf) for leaf in leaves])
 
 
 def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) -> _Trace:
@@ -134,9 +142,20 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray | np.generic)
 
 
+def _converted(leaf: Any) -> Any:
+    """What converts to an array, converted: as it may change, it is no constant."""
+    if _is_array(leaf):
+        return leaf
+    if hasattr(type(leaf), "__array__"):
+        return np.asarray(leaf)
+    return np.from_dlpack(leaf) if hasattr(type(leaf), "__dlpack__") else leaf
+
+
 def _key(leaf: Any) -> Hashable:
     if isinstance(leaf, np.ndarray | np.generic):
         return leaf.shape, leaf.dtype.char
+    if isinstance(leaf, float):
+        return type(leaf), leaf.hex()  # -0.0 equals 0.0 and is another constant
     try:
         hash(leaf)
     except TypeError:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rot180 import ops, runtime
 from rot180.autograd._graph import Graph, Node
 from rot180.autograd._tensor import Tensor, lift
@@ -31,6 +33,8 @@ class Program:
         steps: What to do, in order.
         captures: The values known beforehand.
         types: Of every value.
+        copied: The results, by position, that would share memory with an input, a
+            capture or another result.
     """
 
     types: tuple[ops.TensorType, ...]
@@ -38,9 +42,10 @@ class Program:
     results: tuple[int, ...]
     steps: tuple[Step, ...]
     captures: tuple[tuple[int, Any], ...]
+    copied: tuple[int, ...]
 
     def __call__(self, *arrays: Any) -> list[Any]:
-        """Returns the results for `arrays`, one per input."""
+        """Returns the results for `arrays`, one per input, each an array of its own."""
         known: list[Any] = [None] * len(self.types)
         for number, value in self.captures:
             known[number] = value
@@ -52,7 +57,10 @@ class Program:
                 known[number] = value
             for number in step.dead:
                 known[number] = None
-        return [known[number] for number in self.results]
+        wanted = [known[number] for number in self.results]
+        for position in self.copied:
+            wanted[position] = np.array(wanted[position], order="C")
+        return wanted
 
 
 def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Program:
@@ -73,7 +81,36 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
         captures=tuple(
             (i, v) for i, v in (graph.captures | constants).items() if i in read
         ),
+        copied=_copied(nodes, results),
     )
+
+
+def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
+    """Returns the positions of results whose memory is not theirs alone."""
+    owner: dict[int, int] = {}  # of a computed value: the one whose memory it may share
+    for node in nodes:
+        if _may_pass_on(node.op):
+            owner |= {i: owner.get(node.inputs[0], -1) for i in node.outputs}
+        else:
+            owner |= {i: i for i in node.outputs}
+    taken = {-1}  # stands for all inputs and captures
+    copied = []
+    for position, number in enumerate(results):
+        memory = owner.get(number, -1)
+        if memory in taken:
+            copied.append(position)
+        taken.add(memory)
+    return tuple(copied)
+
+
+def _may_pass_on(op: Op) -> bool:
+    """Whether the output of `op` may be its input or a view of it."""
+    match op:
+        case ops.Reshape() | ops.Transpose() | ops.Identity() | ops.StopGradient():
+            return True
+        case ops.Reduce(axes=()):
+            return True
+    return False
 
 
 def _constants(

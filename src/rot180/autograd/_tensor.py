@@ -20,8 +20,8 @@ Operand = Any  # a tensor, an array or a number
 class Tensor:
     """One value of a graph: it has a shape and a dtype but no numbers yet.
 
-    It takes part in arithmetic with tensors, arrays and Python numbers, and in every
-    function of `rot180.functional`.
+    It takes part in arithmetic and comparisons with tensors, arrays and Python numbers,
+    and in every function of `rot180.functional`.
     """
 
     graph: Graph
@@ -94,6 +94,31 @@ class Tensor:
 
     def __neg__(self) -> "Tensor":
         return self._pointwise("neg", self)
+
+    # Comparisons give 1 or 0 of the tensor's own dtype, as arrays give True or False.
+    # Tensors are still hashed by identity, which tells values of a graph apart.
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: Operand) -> Any:
+        return self._pointwise("equal", self, other)
+
+    def __ne__(self, other: Operand) -> Any:
+        return 1.0 - self._pointwise("equal", self, other)
+
+    def __gt__(self, other: Operand) -> "Tensor":
+        return self._pointwise("greater", self, other)
+
+    def __lt__(self, other: Operand) -> "Tensor":
+        return self._pointwise("greater", other, self)
+
+    # The sum of the two, as 1 - (b > a) would hold for NaN.
+
+    def __ge__(self, other: Operand) -> "Tensor":
+        return self.__gt__(other) + self._pointwise("equal", self, other)
+
+    def __le__(self, other: Operand) -> "Tensor":
+        return self.__lt__(other) + self._pointwise("equal", self, other)
 
     def __pow__(self, exponent: float) -> "Tensor":
         """Returns a power: the exponent is an integer or 0.5.

@@ -256,8 +256,10 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
     chosen = one(ops.OneHot(classes, ops.type_of(scores).dtype), labels)
     if label_smoothing:
         certain = multiply(chosen, 1.0 - label_smoothing)
-        chosen = add(certain, label_smoothing / classes)
-    summed = one(ops.Reduce("sum", (0, 1)), pointwise("mul", scores, chosen))
+        weighted = multiply(scores, add(certain, label_smoothing / classes))
+    else:  # no product: 0 times the score of a class with a logit of -inf is NaN
+        weighted = where(chosen, scores, 0.0)
+    summed = one(ops.Reduce("sum", (0, 1)), weighted)
     return pointwise("mul", summed, -1.0 / max(images, 1))
 
 
@@ -270,7 +272,7 @@ def correct(logits: Any, labels: Any) -> Any:
     """
     classes = np.shape(logits)[1]
     chosen = one(ops.OneHot(classes, ops.type_of(logits).dtype), labels)
-    score = one(ops.Reduce("sum", (1,)), pointwise("mul", logits, chosen))
+    score = one(ops.Reduce("sum", (1,)), where(chosen, logits, 0.0))
     hits = pointwise("equal", score, one(ops.Reduce("max", (1,)), logits))
     return one(ops.Reduce("sum", (0,)), hits)
 

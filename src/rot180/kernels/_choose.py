@@ -199,7 +199,7 @@ def _rows(sum_: Sum, lane: str, pixels: tuple[tuple[str, int], ...]) -> int:
     halo = max(_halo(sum_, f, row) for f in images)
     budget = _L2 if all(has(f, lane) for f in images) else _L2 // 2
     best, rows = math.inf, step
-    for blocks in range(min(2, extent // 28 + 1), extent + 1):
+    for blocks in _block_counts(min(2, extent // 32 + 1), extent):
         size = -(-extent // blocks)
         size = -(-size // step) * step
         fits = (size + halo) * bytes_ <= budget
@@ -207,6 +207,15 @@ def _rows(sum_: Sum, lane: str, pixels: tuple[tuple[str, int], ...]) -> int:
         if (fits or size == step) and cost < best:
             best, rows = cost, size
     return rows
+
+
+def _block_counts(first: int, extent: int) -> Iterator[int]:
+    """Every number of blocks up to 64, then about eight for each doubling."""
+    count = first
+    while count <= extent:
+        yield count
+        count += max(1, count // 8 if count >= 64 else 1)
+    yield extent
 
 
 def _halo(sum_: Sum, factor: Access, row: str) -> int:

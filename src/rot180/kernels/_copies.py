@@ -5,6 +5,7 @@ Copies change where numbers lie, never the order in which they are summed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from rot180.errors import ScheduleError
@@ -24,6 +25,7 @@ from rot180.kernels._program import (
     walk,
 )
 from rot180.kernels._rewrite import map_accesses, reads
+from rot180.kernels._target import ITEM_BYTES
 
 
 def pack(
@@ -101,11 +103,8 @@ def stage(
             that the scratch may be left as it is there.
         space: where the copy lives.
     """
-    accesses = [a for a in reads(body) if a.buffer.name == operand]
-    if not accesses:
-        raise ScheduleError(f"stage: {operand!r} is not read here")
-    first, inner = accesses[0], inner_ranges(body)
-    lows, sizes = _region(accesses, inner)
+    first, inner = _first_read(body, operand), inner_ranges(body)
+    lows, sizes = _region(body, operand, inner)
     order = order or tuple(range(len(sizes)))
     if lanes > 1 and first.buffer.shape[order[-1]] is None:
         raise ScheduleError("stage: vectors cannot run along what is counted later")
@@ -136,6 +135,20 @@ def stage(
     return (Alloc(scratch, (*fill, *map_accesses(body, moved))),)
 
 
+def staged_bytes(body: Blocks, operand: str) -> int:
+    """How much of an operand `stage` would copy."""
+    first = _first_read(body, operand)
+    _, sizes = _region(body, operand, inner_ranges(body))
+    return math.prod(sizes) * ITEM_BYTES[first.buffer.dtype]
+
+
+def _first_read(body: Blocks, operand: str) -> Access:
+    found = next((a for a in reads(body) if a.buffer.name == operand), None)
+    if found is None:
+        raise ScheduleError(f"stage: {operand!r} is not read here")
+    return found
+
+
 def inner_ranges(body: Blocks) -> Ranges:
     """The ranges of all symbols that are bound inside `body`."""
     ranges = Ranges()
@@ -149,7 +162,9 @@ def _outer(axis: Affine, inner: Ranges) -> Affine:
     return Affine.of({s: c for s, c in axis.terms if not inner.knows(s)})
 
 
-def _region(accesses: list[Access], inner: Ranges) -> tuple[list[int], list[int]]:
+def _region(body: Blocks, operand: str, inner: Ranges) -> tuple[list[int], list[int]]:
+    """The lowest place read on each axis, and how many from there on."""
+    accesses = [a for a in reads(body) if a.buffer.name == operand]
     lows: list[int] = []
     sizes: list[int] = []
     for axis in range(len(accesses[0].axes)):

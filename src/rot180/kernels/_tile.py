@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rot180.errors import ScheduleError
 from rot180.kernels._callspec import Count
-from rot180.kernels._copies import stage
+from rot180.kernels._copies import stage, staged_bytes
 from rot180.kernels._program import (
     Access,
     Affine,
@@ -23,6 +23,8 @@ from rot180.kernels._program import (
 )
 from rot180.kernels._rewrite import map_accesses, mark
 from rot180.kernels._sum import IMAGE, Sum
+
+_MOST_STAGED = 1 << 26  # bytes; more would be copied through memory for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,12 @@ def flatten(loops: list[Loop], body: Blocks, keep: int) -> Loop:
 
 
 def staged(sum_: Sum, tile: Tile, factor: Access, body: Blocks, lanes: int) -> Blocks:
-    """Stage one factor, the axis that is read fastest innermost."""
+    """Stage one factor, the axis that is read fastest innermost.
+
+    What would not fit in any cache (a dilation far beyond the image) is read in place.
+    """
+    if staged_bytes(body, factor.buffer.name) > _MOST_STAGED:
+        return body
     order = _stage_order(sum_, tile, factor)
     extent = factor.buffer.shape[order[-1]]
     wide = extent is not None and extent >= lanes

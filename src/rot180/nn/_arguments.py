@@ -1,6 +1,7 @@
 """What layers do alike with their arguments: sizes, checks, first weights."""
 
 import math
+import operator
 from collections.abc import Set
 from typing import Any
 
@@ -32,17 +33,50 @@ def sizes(module: Any, name: str, value: Size) -> tuple[int, ...]:
     """One number for each of the module's dimensions.
 
     Raises:
-        ArgumentError: `value` has another number of them.
+        ArgumentError: `value` has another number of them, or they are not positive
+            integers.
     """
     rank: int = module.rank
-    if isinstance(value, int):
-        return (value,) * rank
+    if _is_positive(value):
+        return (operator.index(value),) * rank  # type: ignore[arg-type]
+    if not isinstance(value, tuple | list) or not all(map(_is_positive, value)):
+        raise ArgumentError(
+            f"{type(module).__name__}: {name}={value!r} is not a positive integer or a "
+            "tuple of them\n"
+            f"  Pass one number, or one for each of the {rank} dimensions."
+        )
     if len(value) != rank:
         raise ArgumentError(
             f"{type(module).__name__}: {name}={value} has {len(value)} numbers, not "
             f"{rank}\n  Pass one number, or one for each of the {rank} dimensions."
         )
     return tuple(value)
+
+
+def check_sizes(module: Any, *names: str) -> None:
+    """Refuse attributes that are not one positive integer for each dimension."""
+    for name in names:
+        sizes(module, name, getattr(module, name))
+
+
+def check_positive(module: Any, *names: str) -> None:
+    """Refuse attributes that are not positive integers.
+
+    Raises:
+        ArgumentError: One of them is not.
+    """
+    for name in names:
+        value = getattr(module, name)
+        if not _is_positive(value):
+            raise ArgumentError(
+                f"{type(module).__name__}: {name}={value!r} is not a positive integer"
+            )
+
+
+def _is_positive(value: object) -> bool:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return False
+    return operator.index(value) > 0
 
 
 def check_rank(module: Any, x: Any) -> None:

@@ -5,7 +5,15 @@ from typing import Any, ClassVar, Literal
 
 from rot180 import functional
 from rot180.errors import ArgumentError
-from rot180.nn._arguments import Padding, Size, check_rank, kaiming_uniform, sizes
+from rot180.nn._arguments import (
+    Padding,
+    Size,
+    check_positive,
+    check_rank,
+    check_sizes,
+    kaiming_uniform,
+    sizes,
+)
 from rot180.nn._key import Key
 from rot180.nn._module import Array, Module, Scope
 
@@ -28,7 +36,7 @@ class _Conv(Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        _check_channels(self)
+        _check(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""
@@ -116,7 +124,7 @@ class _ConvTranspose(Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        _check_channels(self)
+        _check(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""
@@ -184,18 +192,19 @@ class ConvTranspose3d(_ConvTranspose):
     rank = 3
 
 
-def _check_channels(module: Any) -> None:
+def _check(module: Any) -> None:
     name = type(module).__name__
     if module.padding_mode != "zeros":
         raise ArgumentError(
             f"{name}: padding_mode={module.padding_mode!r} is not available\n"
             '  Use padding_mode="zeros".'
         )
-    sizes(module, "kernel_size", module.kernel_size)
+    check_sizes(module, "kernel_size", "stride", "dilation")
+    check_positive(module, "in_channels", "out_channels", "groups")
     for what in ("in_channels", "out_channels"):
         channels = getattr(module, what)
-        if module.groups < 1 or channels < 1 or channels % module.groups:
+        if channels % module.groups:
             raise ArgumentError(
                 f"{name}: {what}={channels} with groups={module.groups}\n"
-                "  Both must be positive, and groups divide the channels."
+                "  The number of groups must divide the channels."
             )

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rot180 import functional
-from rot180.nn._arguments import kaiming_uniform
+from rot180.errors import ArgumentError
+from rot180.nn._arguments import check_positive, kaiming_uniform
 from rot180.nn._key import Key
 from rot180.nn._module import Array, Module, Scope
 
@@ -24,6 +25,13 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module) -> None:
+        for position, module in enumerate(modules):
+            if not isinstance(module, Module):
+                kind = module.__name__ if isinstance(module, type) else repr(module)
+                raise ArgumentError(
+                    f"Sequential: argument {position}, {kind}, is not a module\n"
+                    "  Pass modules such as nn.ReLU(), each as an argument of its own."
+                )
         self.modules = modules
 
     def children(self) -> dict[str, Module]:
@@ -91,6 +99,9 @@ class Linear(Module):
     out_features: int
     bias: bool = True
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_positive(self, "in_features", "out_features")
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from rot180 import functional
 from rot180.errors import ArgumentError, ShapeError
-from rot180.nn._arguments import check_axes
+from rot180.nn._arguments import check_axes, check_positive
 from rot180.nn._key import Key
 from rot180.nn._module import Array, Module, Scope
 
@@ -27,6 +27,7 @@ class _BatchNorm(Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        check_positive(self, "num_features")
         if self.momentum is None:
             raise ArgumentError(
                 f"{type(self).__name__}: momentum=None, a plain average over batches, "

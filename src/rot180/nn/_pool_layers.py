@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rot180 import functional
-from rot180.nn._arguments import Size, check_rank, sizes
+from rot180.nn._arguments import Size, check_rank, check_sizes, sizes
 from rot180.nn._module import Module, Scope
 
 
@@ -18,6 +18,11 @@ class _MaxPool(Module):
     stride: Size | None = None
     padding: Size = 0
     dilation: Size = 1
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "kernel_size", "dilation")
+        if self.stride is not None:
+            check_sizes(self, "stride")
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, c, *output)` for `(n, c, *spatial)`."""
@@ -77,6 +82,11 @@ class _AvgPool(Module):
     stride: Size | None = None
     padding: Size = 0
     count_include_pad: bool = True
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "kernel_size")
+        if self.stride is not None:
+            check_sizes(self, "stride")
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, c, *output)` for `(n, c, *spatial)`."""

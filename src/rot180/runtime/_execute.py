@@ -152,7 +152,7 @@ def _operand(array: Array) -> Operand:
 def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     operands = tuple(map(_operand, arrays))
     outputs = infer(op, *(operand.type for operand in operands))
-    if not is_compiling() or _is_empty(operands, outputs):
+    if not is_compiling() or is_empty(operands, outputs):
         return None
     bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
     entry = kernel(bound)
@@ -165,7 +165,8 @@ def infer(op: ops.Op, *inputs: TensorType) -> tuple[TensorType, ...]:
     return op.infer(*inputs[:1]) if isinstance(op, ops.OneHot) else op.infer(*inputs)
 
 
-def _is_empty(operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]) -> bool:
+def is_empty(operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]) -> bool:
+    """Whether an operand or an output has no elements, so that no kernel runs."""
     types = [*(o.type for o in operands), *outputs]
     return any(0 in t.shape for t in types)
 

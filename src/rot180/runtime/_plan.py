@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rot180 import kernels, ops
+from rot180.errors import ArgumentError
 from rot180.kernels import Sum, Target, Tile
 from rot180.runtime._bind import Bound, Operand, bind
 from rot180.runtime._choose import candidates, chosen, target
 from rot180.runtime._compiler import compile_assembly
-from rot180.runtime._execute import infer, scheduled
+from rot180.runtime._execute import infer, is_empty, scheduled
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,19 @@ def _indented(text: str) -> list[str]:
 
 
 def plan_of(op: ops.Op, *types: ops.TensorType) -> Plan:
-    """The plan for an op on contiguous arrays of these types."""
+    """The plan for an op on contiguous arrays of these types.
+
+    Raises:
+        ArgumentError: there is nothing to compute.
+    """
     operands = tuple(map(Operand.dense, types))
     outputs = infer(op, *(o.type for o in operands))
+    if is_empty(operands, outputs):
+        shapes = ", ".join(str(t.shape) for t in (*types, *outputs))
+        raise ArgumentError(
+            f"plan: one of the shapes {shapes} is empty, so that no kernel runs\n"
+            "  Pass arrays with elements."
+        )
     bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
     names = {Sum: "direct", kernels.Pointwise: "pointwise", kernels.RowWise: "row-wise"}
     tiles = candidates(bound, target()) if isinstance(bound, Sum) else ()

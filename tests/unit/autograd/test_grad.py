@@ -1,5 +1,6 @@
 """Gradients of functions of trees, of gradients, and what cannot be differentiated."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -181,3 +182,48 @@ def test_axes_out_of_range_are_refused() -> None:
 def test_the_gradient_of_relu_and_max_is_one_sided_at_the_kink() -> None:
     x = np.array([-1.0, 0.0, 2.0])
     assert (rot180.grad(lambda x: functional.relu(x).sum())(x) == [0, 0, 1]).all()
+
+
+COMPARISONS = [
+    operator.eq,
+    operator.ne,
+    operator.lt,
+    operator.le,
+    operator.gt,
+    operator.ge,
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("compare", COMPARISONS)
+def test_comparisons_are_those_of_numpy_as_ones_and_zeros(
+    compare: Any, dtype: str
+) -> None:
+    a = np.array([1.0, 2.0, 3.0, np.nan, np.inf, -0.0], dtype)
+    b = np.array([2.0, 2.0, 2.0, np.nan, np.inf, 0.0], dtype)
+    for left, right in [(a, b), (b, a), (a, a)]:
+        found = rot180.jit(compare)(left, right)
+        assert found.dtype == dtype
+        assert (found == compare(left, right)).all()
+    for function in (lambda x: compare(x, b), lambda x: compare(b, x)):
+        assert (rot180.jit(function)(a) == function(a)).all()
+    for function in (lambda x: compare(x, 2), lambda x: compare(2.0, x)):
+        assert (rot180.jit(function)(a) == function(a)).all()
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+def test_a_comparison_has_no_truth_value_while_tracing(compare: Any) -> None:
+    def branching(x: Any) -> Any:
+        return x.sum() if compare(x.sum(), 3) else -x.sum()
+
+    with pytest.raises(TraceError, match="no truth value"):
+        rot180.grad(branching)(X)
+
+
+def test_gradients_and_values_share_no_memory() -> None:
+    params = {"a": X.copy(), "b": X.copy()}
+    gradient = rot180.grad(lambda p: (p["a"] + p["b"]).sum())(params)
+    assert not np.shares_memory(gradient["a"], gradient["b"])
+    x = np.array(2.0)
+    value, _ = rot180.value_and_grad(lambda t: t)(x)
+    assert not np.shares_memory(value, x)

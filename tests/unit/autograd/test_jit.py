@@ -1,11 +1,14 @@
 """Traces are made once for each kind of argument, and run from then on."""
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rot180
+from rot180 import ops
+from rot180.autograd import tree_flatten
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import prepare
 from rot180.autograd._tensor import Tensor
@@ -87,7 +90,87 @@ def test_an_argument_that_is_neither_array_nor_hashable_is_refused() -> None:
 
 def test_an_empty_result_and_an_argument_passed_through() -> None:
     assert rot180.jit(lambda x: None)(X) is None
-    assert rot180.jit(lambda x: x)(X) is X
+    assert (rot180.jit(lambda x: x)(X) == X).all()
+
+
+def test_zero_and_minus_zero_are_different_constants() -> None:
+    divided = rot180.jit(lambda x, n: x / n)
+    assert (divided(X, 0.0) == np.inf).all()
+    assert (divided(X, -0.0) == -np.inf).all()
+    both = rot180.jit(lambda x: (x / 0.0, x / -0.0))(X)
+    assert (both[0] == np.inf).all()
+    assert (both[1] == -np.inf).all()
+
+
+class Box:
+    """Something that converts to an array and may change."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        return self.values
+
+
+class Capsule:
+    """Something that hands out an array by DLPack only."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __dlpack__(self, **named: Any) -> Any:
+        return self.values.__dlpack__(**named)
+
+    def __dlpack_device__(self) -> Any:
+        return self.values.__dlpack_device__()
+
+
+@pytest.mark.parametrize("kind", [Box, Capsule])
+def test_what_converts_to_an_array_is_traced_and_no_constant(kind: Any) -> None:
+    counted = Counted(lambda x: x + x)
+    double = rot180.jit(counted)
+    box = kind(X)
+    assert (double(box) == 2 * X).all()
+    box.values = 3 * X
+    assert (double(box) == 6 * X).all()
+    assert counted.calls == 1
+
+
+K = np.ones(3)
+SHARING = {
+    "the argument": lambda x: x,
+    "a view of the argument": lambda x: x.reshape(3, 1),
+    "a view of a view": lambda x: x.reshape(3, 1).reshape(1, 3),
+    "transposed": lambda x: x.reshape(1, 3).transpose(),
+    "stopped": lambda x: ops.apply(ops.StopGradient(), x),
+    "twice": lambda x: (x + x, x + x),
+    "twice, once as a view": lambda x: (x + x, (x + x).reshape(3, 1)),
+    "a constant": lambda x: K,
+    "a view of a constant": lambda x: (x * 0.0, x.full(3.0).reshape(1, 3)),
+    "gradients": rot180.grad(lambda x: (x + x).reshape(3, 1).sum()),
+}
+
+
+@pytest.mark.parametrize("function", SHARING.values(), ids=SHARING.keys())
+def test_results_are_arrays_of_their_own(function: Any) -> None:
+    compiled = rot180.jit(function)
+    results, again = (tree_flatten(compiled(X))[0] for _ in range(2))
+    arrays = [*results, *again, X, K]
+    for one, other in itertools.combinations(arrays, 2):
+        assert not np.shares_memory(one, other)
+    for result, repeated in zip(results, again, strict=True):
+        before = repeated.copy()
+        result[:] = 9  # writable, and no trace remembers it
+        assert (repeated == before).all()
+    for result, repeated in zip(tree_flatten(compiled(X))[0], again, strict=True):
+        assert (result == repeated).all()
+
+
+def test_only_results_that_share_memory_are_copied() -> None:
+    graph, x = _graph()
+    y = x + x
+    results = [y.number, x.number, y.reshape(3, 1).number, (y * y).number]
+    assert prepare(graph, [x.number], results).copied == (1, 2)
 
 
 def _graph() -> tuple[Graph, Tensor]:

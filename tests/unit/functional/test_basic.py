@@ -124,6 +124,30 @@ def test_cross_entropy_refuses_what_does_not_fit(
         functional.cross_entropy(logits, np.array(labels))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_with_a_class_ruled_out_agrees_with_pytorch(
+    smoothing: float, torch: Any
+) -> None:
+    logits = np.array([[-np.inf, 0.0, 1.0], [2.0, 0.0, 1.0]])
+    labels = np.array([1, 0])
+    x = torch.tensor(logits, requires_grad=True)
+    loss = torch.nn.functional.cross_entropy(
+        x, torch.tensor(labels), label_smoothing=smoothing
+    )
+    loss.backward()
+    value, gradient = rot180.value_and_grad(
+        lambda x: functional.cross_entropy(x, labels, label_smoothing=smoothing)
+    )(logits)
+    assert np.allclose(value, loss.item(), rtol=1e-14)
+    if not smoothing:
+        assert np.allclose(gradient, x.grad.numpy(), rtol=0, atol=1e-15)
+
+
+def test_correct_counts_beside_a_class_ruled_out() -> None:
+    logits = np.array([[-np.inf, 0.0, 1.0], [-np.inf, 1.0, 0.0]])
+    assert functional.correct(logits, np.array([2, 0])) == 1
+
+
 def test_cross_entropy_refuses_a_smoothing_out_of_range() -> None:
     with pytest.raises(ArgumentError, match="label_smoothing=2 is not from 0 to 1"):
         functional.cross_entropy(X, np.array([0, 1]), label_smoothing=2)

@@ -115,7 +115,29 @@ BAD = [
     (lambda: nn.Conv2d(4, 6, (3, 3, 3)), "kernel_size=.* has 3 numbers, not 2"),
     (lambda: nn.Conv2d(1, 1, 1, padding_mode="reflect"), "padding_mode='reflect'"),
     (lambda: nn.BatchNorm2d(3, momentum=None), "momentum=None"),
+    (lambda: nn.BatchNorm2d(0), "num_features=0 is not a positive integer"),
+    (lambda: nn.Conv2d(1, 2.0, 3), "out_channels=2.0 is not a positive integer"),
+    (lambda: nn.Conv2d(1, True, 3), "out_channels=True is not a positive integer"),
+    (lambda: nn.Conv2d(1, 1, 1, groups=0), "groups=0 is not a positive integer"),
+    (lambda: nn.Conv2d(1, 1, 0), "kernel_size=0 is not a positive integer"),
+    (lambda: nn.Conv2d(1, 1, (3, -1)), r"kernel_size=\(3, -1\) is not a positive"),
+    (lambda: nn.Conv1d(1, 1, "3"), "kernel_size='3' is not a positive integer"),
+    (lambda: nn.Conv2d(1, 1, 1, stride=0), "stride=0 is not a positive integer"),
+    (lambda: nn.Conv2d(1, 1, 1, dilation=1.5), "dilation=1.5 is not a positive"),
+    (lambda: nn.ConvTranspose2d(1, 1, 1, 0), "ConvTranspose2d: stride=0 is not"),
+    (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size=0 is not a positive"),
+    (lambda: nn.MaxPool2d(2, dilation=0), "dilation=0 is not a positive"),
+    (lambda: nn.AvgPool2d(2, stride=0), "AvgPool2d: stride=0 is not a positive"),
+    (lambda: nn.Linear(4, -1), "Linear: out_features=-1 is not a positive"),
+    (lambda: nn.Sequential(nn.ReLU(), 3), "argument 1, 3, is not a module"),
+    (lambda: nn.Sequential(nn.ReLU), "argument 0, ReLU, is not a module"),
+    (lambda: nn.Sequential([nn.ReLU()]), r"argument 0, \[ReLU\(\)\], is not a module"),
 ]
+
+
+def test_sizes_may_be_integers_of_numpy_and_lists() -> None:
+    layer = nn.Conv2d(np.int64(1), 2, [np.int32(3), 2], stride=np.int64(2))
+    assert layer.init(0)[0]["weight"].shape == (2, 1, 3, 2)
 
 
 @pytest.mark.parametrize(("make", "message"), BAD)
