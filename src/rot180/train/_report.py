@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Sequence
 from io import BytesIO
@@ -39,8 +40,13 @@ class RunFolder:
             ) from error
 
     def add(self, metrics: Metrics) -> None:
-        """Appends one line to `metrics.jsonl`."""
-        record = dataclasses.asdict(metrics)
+        """Appends one line to `metrics.jsonl`; what is no number is null there."""
+        record = {
+            name: None
+            if isinstance(value, float) and not math.isfinite(value)
+            else value
+            for name, value in dataclasses.asdict(metrics).items()
+        }
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
 
