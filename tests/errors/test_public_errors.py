@@ -602,3 +602,11 @@ def test_what_is_refused_leaves_the_next_call_right() -> None:
     with pytest.raises(ShapeError):
         rot180.conv(X, W[:, :2])
     assert (rot180.conv(X, W) == 27).all()
+
+
+@pytest.mark.parametrize("needs", [None, "input"])
+def test_needs_is_a_tuple_of_names(needs: Any) -> None:
+    x, w = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))
+    dy = np.ones((1, 1, 2, 2))
+    with pytest.raises(ArgumentError, match="Pass a tuple"):
+        rot180.conv_backward(dy, x, w, needs=needs)

@@ -406,6 +406,11 @@ def _check_dy(dy: Any, x: Any, w: Any, options: tuple[Any, ...]) -> None:
 
 
 def _check_needs(needs: Sequence[str]) -> None:
+    if needs is None or isinstance(needs, str):
+        raise ArgumentError(
+            f"conv_backward: needs is {needs!r}\n"
+            '  Pass a tuple, such as ("input", "weight").'
+        )
     for need in needs:
         if need not in ("input", "weight", "bias"):
             raise ArgumentError(

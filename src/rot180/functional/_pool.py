@@ -41,7 +41,7 @@ def max_pool(
             float32 or float64. Channels last `(n, *size, c)`.
         kernel_size: One int for all dimensions, or one for each.
         stride: Step between windows; the kernel size if None.
-        padding: As in `conv`, not negative.
+        padding: As in `conv`; a window of padding alone gives minus infinity.
         dilation: Step between positions of a window.
         ceil_mode: Whether a last window that overhangs counts too, as in PyTorch.
         layout: Where the channels stand.
@@ -132,7 +132,7 @@ def avg_pool(
         x: As in `max_pool`.
         kernel_size: One int for all dimensions, or one for each.
         stride: Step between windows; the kernel size if None.
-        padding: As in `conv`, not negative.
+        padding: As in `conv`; a window of padding alone gives 0.
         ceil_mode: Whether a last window that overhangs counts too, as in PyTorch.
         count_include_pad: Whether padded positions count in the divisor.
         divisor_override: The divisor of every window instead.
@@ -195,7 +195,7 @@ def avg_pool_backward(
     dy = as_array(dy)
     shape = shape_of(name, "x_shape", x_shape)
     type_ = ops.TensorType(shape, type_of(name, "dy", dy).dtype)
-    batched = isinstance(kernel_size, int) or len(type_.shape) == len(kernel_size) + 2
+    batched = _is_batched(len(type_.shape), kernel_size)
     if not batched:
         type_ = ops.TensorType((1, *type_.shape), type_.dtype)
     op = _op(name, "sum", type_, kernel_size, stride, padding, 1, ceil_mode,
@@ -233,12 +233,13 @@ def _checked(
 
 def _images(x: Any, kernel_size: Any) -> tuple[Any, bool]:
     """`x` with an image axis, and whether it had one."""
-    try:
-        rank = len(kernel_size)
-    except TypeError:
-        return x, True
-    batched = len(x.shape) != rank + 1
+    batched = _is_batched(len(x.shape), kernel_size)
     return add_axis(x, batched), batched
+
+
+def _is_batched(ndim: int, kernel_size: Any) -> bool:
+    """Whether there is an image axis; a single kernel size leaves no doubt."""
+    return not isinstance(kernel_size, Sequence) or ndim != len(kernel_size) + 1
 
 
 def _plain(value: Any, batched: bool) -> Any:
@@ -278,8 +279,11 @@ def _divisor(
 ) -> Any:
     """The number of positions that each window counts, to divide by."""
     if override is not None:
-        if override == 0:
-            raise ArgumentError("avg_pool: divisor_override is 0\n  Pass another one.")
+        if not isinstance(override, int | np.integer) or override == 0:
+            raise ArgumentError(
+                f"avg_pool: divisor_override is {override!r}\n"
+                "  Pass an int other than 0, or None."
+            )
         return np.full((1,), override, type_of("avg_pool", "x", images).dtype)
     rank = op.window.rank
     plain = ops.Window.make(

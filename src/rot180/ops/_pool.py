@@ -228,14 +228,16 @@ def pool_counts(
     sizes = window.output_size(input_size, op="avg_pool")
     return tuple(
         tuple(
-            sum(
-                -low
-                <= p * window.stride[dim] + r * window.dilation[dim] - start
-                < input_size[dim] + high
-                for r in range(window.kernel_size[dim])
-            )
-            for p in range(size)
+            _covered(window, dim, p, -low, input_size[dim] + high) for p in range(size)
         )
         for dim, (size, (low, high)) in enumerate(zip(sizes, padding, strict=True))
-        for start in (window.padding[dim][0],)
     )
+
+
+def _covered(window: Window, dim: int, p: int, begin: int, end: int) -> int:
+    """Returns how many taps of output position `p` lie in `begin..end-1`."""
+    place = p * window.stride[dim] - window.padding[dim][0]
+    step, taps = window.dilation[dim], window.kernel_size[dim]
+    first = max(0, -((place - begin) // step))
+    last = min(taps - 1, (end - 1 - place) // step)
+    return max(0, last - first + 1)

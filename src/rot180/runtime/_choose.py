@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rot180 import kernels
+from rot180.errors import CompileError
 from rot180.kernels import Sum, Target, Tile
 from rot180.runtime import _cpu
 from rot180.runtime._bind import Bound
@@ -51,6 +53,22 @@ def target() -> Target:
 def is_compiling() -> bool:
     """Whether kernels can be and shall be compiled."""
     return _settings.compiling
+
+
+def give_up_compiling(error: CompileError) -> None:
+    """Compute with the reference from now on, and say so once."""
+    global _settings
+    if not _settings.compiling:
+        return
+    _settings = replace(_settings, compiling=False)
+    _announce()
+    reason = str(error).splitlines()[0]
+    warnings.warn(
+        f"rot180: kernels cannot be compiled here ({reason}); computing with NumPy, "
+        "which is slow",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 @contextmanager

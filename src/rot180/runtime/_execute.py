@@ -22,7 +22,13 @@ from rot180.ops import TensorType
 from rot180.runtime import _reference
 from rot180.runtime._bind import Bound, Operand, bind
 from rot180.runtime._call import build_kernel
-from rot180.runtime._choose import chosen, is_compiling, on_change, target
+from rot180.runtime._choose import (
+    chosen,
+    give_up_compiling,
+    is_compiling,
+    on_change,
+    target,
+)
 
 Array = np.ndarray[Any, Any]
 _CALLS = 1024
@@ -155,7 +161,11 @@ def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     if not is_compiling() or is_empty(operands, outputs):
         return None
     bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
-    entry = kernel(bound)
+    try:
+        entry = kernel(bound)
+    except CompileError as error:
+        give_up_compiling(error)
+        return None
     shapes = tuple((t.shape, np.dtype(t.dtype)) for t in outputs)
     return Call(entry, shapes, _count(bound, operands, outputs), *shapes[0])
 

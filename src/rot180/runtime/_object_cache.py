@@ -5,9 +5,11 @@ object.  An entry that is damaged, cut short, writable by others or owned by ano
 user is as good as absent.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
+import re
 import stat
 import threading
 import time
@@ -27,6 +29,8 @@ TOUCH_SECONDS = 24 * 3600.0
 STALE_SECONDS = 3600.0
 
 _serial = itertools.count()
+# What this cache calls its own files: entries, and those being written.
+_OURS = re.compile(r"[0-9a-f]{64}\.(o|[0-9]+-[0-9]+-[0-9]+\.tmp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +99,29 @@ class ObjectCache:
             self.evict()
 
     def evict(self) -> None:
-        """Remove the oldest entries while the total exceeds the limit."""
-        entries = sorted(self._entries(), key=lambda entry: entry[1].st_mtime)
+        """Remove the oldest entries while the total exceeds the limit.
+
+        Only files named as this cache names its own are ever removed.
+        """
+        entries = []
+        for path, status in self._files():
+            if path.suffix == ".o":
+                entries.append((path, status))
+            elif status.st_mtime < time.time() - STALE_SECONDS:
+                _remove(path)
+        entries.sort(key=lambda entry: entry[1].st_mtime)
         total = sum(status.st_size for _, status in entries)
         if total <= self._limit:
             return
         for path, status in entries:
             if total <= self._limit * KEPT_SHARE:
                 return
-            path.unlink(missing_ok=True)
+            _remove(path)
             total -= status.st_size
 
     def info(self) -> CacheInfo:
         """Return where the cache is and how much it holds."""
-        sizes = [status.st_size for _, status in self._entries()]
+        sizes = [s.st_size for path, s in self._files() if path.suffix == ".o"]
         path = None if self._directory is None else str(self._directory)
         return CacheInfo(path, len(sizes), sum(sizes), self._reason)
 
@@ -129,18 +142,26 @@ class ObjectCache:
         self._reason = str(error)
         self._directory = None
 
-    def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """The files of this cache, entries and those being written, and no others."""
         if self._directory is None:
             return
-        for path in self._directory.iterdir():
+        try:
+            paths = sorted(self._directory.iterdir())
+        except OSError:
+            return
+        for path in paths:
             try:
                 status = path.lstat()
             except OSError:
                 continue
-            if path.suffix == ".o":
+            if _OURS.fullmatch(path.name) and stat.S_ISREG(status.st_mode):
                 yield path, status
-            elif status.st_mtime < time.time() - STALE_SECONDS:
-                path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def object_cache() -> ObjectCache:

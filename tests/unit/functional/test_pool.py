@@ -155,3 +155,16 @@ def test_windows_that_do_not_fit_are_refused() -> None:
         rot180.max_pool(X, 9)
     with pytest.raises(ArgumentError, match="avg_pool"):
         rot180.avg_pool(X, 2, stride=0)
+
+
+def test_numpy_numbers_name_a_window_too() -> None:
+    x = np.arange(32.0).reshape(1, 2, 4, 4)
+    dy = np.ones((1, 2, 2, 2))
+    dx = rot180.avg_pool_backward(dy, x.shape, np.int64(2))
+    assert np.array_equal(dx, np.full_like(x, 0.25))
+
+
+@pytest.mark.parametrize("divisor", [0, "a", 1.5])
+def test_divisor_is_a_whole_number(divisor: Any) -> None:
+    with pytest.raises(ArgumentError, match="divisor_override is"):
+        rot180.avg_pool(np.ones((1, 1, 4, 4)), 2, divisor_override=divisor)

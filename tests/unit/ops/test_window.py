@@ -134,3 +134,18 @@ def test_counts_of_a_pooling_window() -> None:
     window = make(3, stride=2, padding=1)
     assert pool_counts(window, (6,), ((0, 0),)) == ((2, 3, 3),)
     assert pool_counts(window, (6,), ((1, 1),)) == ((3, 3, 3),)
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("padding", [(0, 0), (2, 1), (-1, 3)])
+def test_counts_are_those_of_a_plain_loop(
+    dilation: int, padding: tuple[int, int]
+) -> None:
+    window = Window.make("test", (3,), stride=2, padding=(padding,), dilation=dilation)
+    (size,) = window.output_size((9,))
+    for low, high in ((0, 0), (2, 1), (5, 5)):
+        plain = tuple(
+            sum(-low <= p * 2 + r * dilation - padding[0] < 9 + high for r in range(3))
+            for p in range(size)
+        )
+        assert pool_counts(window, (9,), ((low, high),)) == (plain,)

@@ -281,14 +281,34 @@ class TestDiskCache:
 
     def test_forgotten_temporaries_are_removed(self, tmp_path: Path) -> None:
         cache = ObjectCache(tmp_path / "objects")
-        old = tmp_path / "objects" / "x.1-2-3.tmp"
-        new = tmp_path / "objects" / "y.1-2-3.tmp"
+        old = tmp_path / "objects" / f"{KEY}.1-2-3.tmp"
+        new = tmp_path / "objects" / f"{KEY}.4-5-6.tmp"
         old.touch()
         new.touch()
         os.utime(old, (1e9, 1e9))
         cache.evict()
         assert not old.exists()
         assert new.exists()
+
+    def test_files_of_others_are_never_touched(self, tmp_path: Path) -> None:
+        directory = tmp_path / "objects"
+        cache = ObjectCache(directory, limit=1)
+        (directory / "sub.o").mkdir()
+        for name in ("thesis.txt", "thesis.o", f"{KEY}.txt"):
+            file = directory / name
+            file.write_text("of the user")
+            os.utime(file, (1e9, 1e9))
+        cache.evict()
+        assert cache.info().entries == 0
+        assert {path.name for path in directory.iterdir()} == {
+            "sub.o", "thesis.txt", "thesis.o", f"{KEY}.txt"
+        }  # fmt: skip
+
+    def test_vanished_directory_is_empty(self, tmp_path: Path) -> None:
+        cache = ObjectCache(tmp_path / "objects")
+        (tmp_path / "objects").rmdir()
+        cache.evict()
+        assert cache.info().entries == 0
 
 
 SECOND_PROCESS = """

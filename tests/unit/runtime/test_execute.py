@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rot180
 from rot180 import ops, runtime
 from rot180.errors import CompileError, ShapeError
 from rot180.ops import TensorType, Window
+from rot180.runtime import _choose, reference
 from rot180.runtime import _execute as execute
-from rot180.runtime import reference
 
 Array = np.ndarray[Any, Any]
 WINDOW = Window.make("test", (3, 3), padding=1)
@@ -204,3 +205,19 @@ def test_elements_without_operands_are_refused() -> None:
     types = (TensorType((3,), "float32"),)
     with pytest.raises(CompileError, match="has elements but no operands"):
         execute.empty_sum(ops.Pointwise("add"), (whole(0),), types)
+
+
+def test_where_nothing_can_be_compiled_the_reference_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise CompileError("compile: no executable memory here")
+
+    monkeypatch.setattr(_choose, "_settings", _choose.Settings())
+    monkeypatch.setattr(execute, "build_kernel", refuse)
+    x = np.arange(11.0 * 13).reshape(1, 1, 11, 13)
+    w = np.ones((1, 1, 2, 3))
+    with pytest.warns(RuntimeWarning, match="cannot be compiled here .*no executable"):
+        y = rot180.conv(x, w, dilation=(3, 2))
+    assert y[0, 0, 0, 0] == sum(x[0, 0, r, s] for r in (0, 3) for s in (0, 2, 4))
+    rot180.conv(x, w, dilation=(3, 2))  # announced once
