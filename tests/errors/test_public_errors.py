@@ -1,5 +1,6 @@
 """Every message a public function gives to bad input: one test for each."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -604,9 +605,90 @@ def test_what_is_refused_leaves_the_next_call_right() -> None:
     assert (rot180.conv(X, W) == 27).all()
 
 
-@pytest.mark.parametrize("needs", [None, "input"])
-def test_needs_is_a_tuple_of_names(needs: Any) -> None:
-    x, w = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))
-    dy = np.ones((1, 1, 2, 2))
-    with pytest.raises(ArgumentError, match="Pass a tuple"):
-        rot180.conv_backward(dy, x, w, needs=needs)
+@pytest.mark.parametrize(
+    ("needs", "example"),
+    [(None, "input"), (5, "input"), ("weight", "weight"), ("dx", "input")],
+)
+def test_needs_is_a_tuple_of_names(needs: Any, example: str) -> None:
+    refuses(
+        ArgumentError,
+        rf'^conv_backward: needs is {needs!r}, not a tuple.*\n.* pass \("{example}",\)',
+        lambda: rot180.conv_backward(DY, X, W, needs=needs),
+    )
+
+
+def test_one_image_and_the_gradient_of_many() -> None:
+    refuses(
+        ShapeError,
+        r"^conv_backward: dy lacks the image axis\n    dy has shape \(4, 4, 4\)\n"
+        r"    x has shape \(2, 3, 6, 6\)\n.*dy\[None\]",
+        lambda: rot180.conv_backward(DY[0], X, W),
+    )
+    refuses(
+        ShapeError,
+        r"^conv_backward: x lacks the image axis\n    dy has shape \(2, 4, 4, 4\)\n"
+        r"    x has shape \(3, 6, 6\)\n.*x\[None\]",
+        lambda: rot180.conv_backward(DY, X[0], W),
+    )
+
+
+def test_the_remedies_for_gradients_of_rank_zero_work() -> None:
+    dy, x, w = DY[0, 0], X[0, 0], W[0, 0]
+    last: Any = {"layout": "channels_last"}
+    for remedy, call in (
+        (
+            "conv_weight_grad(dy[None], x[None], (1, 1, 3, 3))",
+            lambda: rot180.conv_weight_grad(dy, x, w.shape),
+        ),
+        (
+            "conv_input_grad(dy[None], w[None, None], (1, *x_shape))",
+            lambda: rot180.conv_input_grad(dy, w, x.shape),
+        ),
+        (
+            "conv_weight_grad(dy[..., None], x[..., None], (3, 3, 1, 1))",
+            lambda: rot180.conv_weight_grad(dy, x, w.shape, **last),
+        ),
+        (
+            "conv_input_grad(dy[..., None], w[..., None, None], (*x_shape, 1))",
+            lambda: rot180.conv_input_grad(dy, w, x.shape, **last),
+        ),
+    ):
+        refuses(ShapeError, re.escape(f"call {remedy}."), call)
+    assert rot180.conv_weight_grad(dy[None], x[None], (1, 1, 3, 3)).shape[2:] == (3, 3)
+    shape = (1, *x.shape)
+    assert rot180.conv_input_grad(dy[None], w[None, None], shape).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "operand", "call"),
+    [
+        ("conv_input_grad", "x", lambda: rot180.conv_input_grad(DY, W, X)),  # type: ignore[arg-type]
+        ("conv_weight_grad", "w", lambda: rot180.conv_weight_grad(DY, X, W)),  # type: ignore[arg-type]
+        ("avg_pool_backward", "x", lambda: rot180.avg_pool_backward(POOLED, X, 2)),  # type: ignore[arg-type]
+    ],
+)
+def test_an_array_is_not_its_shape(
+    name: str, operand: str, call: Callable[[], object]
+) -> None:
+    refuses(
+        ArgumentError,
+        rf"^{name}: {operand}_shape is an array, not a shape\n"
+        rf"    the array has shape \(.*\)\n  Pass {operand}\.shape\.$",
+        call,
+    )
+
+
+def test_a_vector_of_ints_is_a_shape() -> None:
+    shape: Any = np.array(X.shape)
+    assert rot180.conv_input_grad(DY, W, shape).shape == X.shape
+
+
+def test_window_of_the_average_is_ints() -> None:
+    kernel: Any = 2.5
+    refuses(
+        ArgumentError,
+        r"^avg_pool_backward: kernel_size is 2\.5, which is neither an int nor ints",
+        lambda: rot180.avg_pool_backward(POOLED, X.shape, kernel),
+    )
+    pair: Any = np.array([2, 2])
+    assert rot180.max_pool(X[0], pair).shape == (3, 3, 3)

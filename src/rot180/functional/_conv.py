@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from rot180 import ops, runtime
-from rot180.errors import ArgumentError
+from rot180.errors import ArgumentError, ShapeError
 from rot180.functional._calls import (
     Calls,
     add_axis,
@@ -204,7 +204,7 @@ def conv_input_grad(
     dy, w = as_array(dy), as_array(w)
     ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
     slopes, batched = _slopes(name, dy, w, layout)
-    shape = shape_of(name, "x_shape", x_shape)
+    shape = named_shape(name, "x", x_shape)
     op = _input_grad_op(name, slopes, w, shape if batched else (1, *shape), options)
     key = _key_or_none(_fast_key, dy, w, x_shape, options)
     return compute(op, (slopes, w), batched=batched, calls=_input_grad, key=key)
@@ -264,7 +264,7 @@ def conv_weight_grad(
     name = "conv_weight_grad"
     dy, x = as_array(dy), as_array(x)
     ops.check_modes(name, padding_mode=padding_mode, algorithm=algorithm)
-    shape = shape_of(name, "w_shape", w_shape)
+    shape = named_shape(name, "w", w_shape)
     w = ops.TensorType(shape, type_of(name, "x", x).dtype)
     _, batched = ops.conv_rank(name, type_of(name, "x", x), w, layout)
     images, slopes = add_axis(x, batched), add_axis(dy, batched)
@@ -368,6 +368,7 @@ def conv_backward(
         return dx, dw, None if by_b is None else finish(by_b, (dy,), None)
     dy, x, w = as_array(dy), as_array(x), as_array(w)
     _check_needs(needs)
+    _check_image_axis(dy, x, w)
     ops.check_modes("conv_backward", padding_mode=padding_mode, algorithm=algorithm)
     options = (stride, padding, dilation, groups, flip, layout, padding_mode, algorithm)
     named = dict(zip(_OPTIONS, options, strict=True))
@@ -405,11 +406,48 @@ def _check_dy(dy: Any, x: Any, w: Any, options: tuple[Any, ...]) -> None:
     _input_grad_op(name, slopes, w, shape, options)
 
 
-def _check_needs(needs: Sequence[str]) -> None:
-    if needs is None or isinstance(needs, str):
+def _check_image_axis(dy: Any, x: Any, w: Any) -> None:
+    """Refuse one image with the gradient of many, and the other way round."""
+    rank = len(w.shape) - 2
+    if rank < 1 or {len(dy.shape), len(x.shape)} != {rank + 1, rank + 2}:
+        return
+    lacking = "dy" if len(dy.shape) == rank + 1 else "x"
+    raise ShapeError(
+        f"conv_backward: {lacking} lacks the image axis\n"
+        f"    dy has shape {dy.shape}\n"
+        f"    x has shape {x.shape}\n"
+        f"  Pass both with it or both without; for one image {lacking}[None] adds it."
+    )
+
+
+def named_shape(op: str, operand: str, value: Any) -> tuple[int, ...]:
+    """The shape that the argument `<operand>_shape` names.
+
+    Raises:
+        ArgumentError: it is not a sequence of ints; the operand itself is a slip.
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None and not _is_vector_of_ints(value):
         raise ArgumentError(
-            f"conv_backward: needs is {needs!r}\n"
-            '  Pass a tuple, such as ("input", "weight").'
+            f"{op}: {operand}_shape is an array, not a shape\n"
+            f"    the array has shape {shape}\n"
+            f"  Pass {operand}.shape."
+        )
+    return shape_of(op, f"{operand}_shape", value)
+
+
+def _is_vector_of_ints(value: Any) -> bool:
+    return (
+        isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
+    )
+
+
+def _check_needs(needs: Sequence[str]) -> None:
+    if isinstance(needs, str) or not isinstance(needs, Iterable):
+        example = needs if needs in ("input", "weight", "bias") else "input"
+        raise ArgumentError(
+            f"conv_backward: needs is {needs!r}, not a tuple of names\n"
+            f'  Pass a tuple; for one gradient pass ("{example}",).'
         )
     for need in needs:
         if need not in ("input", "weight", "bias"):

@@ -11,7 +11,8 @@ import numpy as np
 
 from rot180 import ops
 from rot180.errors import ArgumentError, DTypeError, ShapeError
-from rot180.functional._calls import add_axis, as_array, shape_of, type_of
+from rot180.functional._calls import add_axis, as_array, type_of
+from rot180.functional._conv import named_shape
 from rot180.functional._dispatch import pointwise, run_or_trace
 from rot180.ops import Layout
 
@@ -193,7 +194,7 @@ def avg_pool_backward(
     """
     name = "avg_pool_backward"
     dy = as_array(dy)
-    shape = shape_of(name, "x_shape", x_shape)
+    shape = named_shape(name, "x", x_shape)
     type_ = ops.TensorType(shape, type_of(name, "dy", dy).dtype)
     batched = _is_batched(len(type_.shape), kernel_size)
     if not batched:
@@ -239,7 +240,10 @@ def _images(x: Any, kernel_size: Any) -> tuple[Any, bool]:
 
 def _is_batched(ndim: int, kernel_size: Any) -> bool:
     """Whether there is an image axis; a single kernel size leaves no doubt."""
-    return not isinstance(kernel_size, Sequence) or ndim != len(kernel_size) + 1
+    try:
+        return ndim != len(kernel_size) + 1
+    except TypeError:
+        return True
 
 
 def _plain(value: Any, batched: bool) -> Any:

@@ -126,15 +126,26 @@ def _refuse_rank_zero(
     first = layout == "channels_first"
     remedy = f"Pass w of shape {filters}."
     if w.ndim == 2:
-        more = "[None, None]" if first else "[..., None, None]"
-        channel = ("[None]" if first else "[..., None]") if x.ndim == 2 else ""
-        remedy = f"For a plain 2-D filter call {op}({name}{channel}, w{more})."
+        remedy = f"For a plain 2-D filter call {_plain_call(op, name, x, w, first)}."
     raise ShapeError(
         f"{op}: w has no spatial axes\n"
         f"    {name} has shape {x.shape}, expected (n, {_IMAGE[layout]})\n"
         f"    w has shape {w.shape}, expected {filters}\n"
         f"  {remedy}"
     )
+
+
+def _plain_call(op: str, name: str, x: TensorType, w: TensorType, first: bool) -> str:
+    """Returns the call of `op` that gives plain matrices their other axes."""
+    more = "[None, None]" if first else "[..., None, None]"
+    channel = "" if x.ndim != 2 else "[None]" if first else "[..., None]"
+    if op == "conv_weight_grad":
+        w_shape = (1, 1, *w.shape) if first else (*w.shape, 1, 1)
+        return f"{op}(dy{channel}, x{channel}, {w_shape})"
+    if op == "conv_input_grad":
+        grown = "(1, *x_shape)" if first else "(*x_shape, 1)"
+        return f"{op}(dy{channel}, w{more}, {grown if channel else 'x_shape'})"
+    return f"{op}({name}{channel}, w{more})"
 
 
 def _kernel(layout: Layout, w: Sequence[int]) -> tuple[int, ...]:

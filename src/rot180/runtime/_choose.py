@@ -30,6 +30,7 @@ class Settings:
 
 
 _settings = Settings()
+_is_unable = False
 
 
 _listeners: list[Callable[[], object]] = []
@@ -52,17 +53,23 @@ def target() -> Target:
 
 def is_compiling() -> bool:
     """Whether kernels can be and shall be compiled."""
-    return _settings.compiling
+    return _settings.compiling and not _is_unable
 
 
-def give_up_compiling(error: CompileError) -> None:
-    """Compute with the reference from now on, and say so once."""
-    global _settings
-    if not _settings.compiling:
+def give_up_compiling(error: Exception) -> None:
+    """Compute with the reference from now on, and say so once.
+
+    Raises:
+        CompileError: `error`, if it only says that a forced target cannot run here.
+    """
+    global _is_unable
+    if isinstance(error, CompileError) and not _cpu.is_runnable(target()):
+        raise error
+    if _is_unable:
         return
-    _settings = replace(_settings, compiling=False)
+    _is_unable = True
     _announce()
-    reason = str(error).splitlines()[0]
+    reason, *_ = str(error).splitlines() or [type(error).__name__]
     warnings.warn(
         f"rot180: kernels cannot be compiled here ({reason}); computing with NumPy, "
         "which is slow",

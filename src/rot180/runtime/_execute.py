@@ -33,6 +33,8 @@ from rot180.runtime._choose import (
 Array = np.ndarray[Any, Any]
 _CALLS = 1024
 _KERNELS = 1024
+# What says that nothing can be compiled: LLVM fails, is missing, or cannot be loaded.
+_UNABLE = (CompileError, ImportError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
     try:
         entry = kernel(bound)
-    except CompileError as error:
+    except _UNABLE as error:
         give_up_compiling(error)
         return None
     shapes = tuple((t.shape, np.dtype(t.dtype)) for t in outputs)

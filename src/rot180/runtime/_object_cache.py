@@ -5,7 +5,6 @@ object.  An entry that is damaged, cut short, writable by others or owned by ano
 user is as good as absent.
 """
 
-import contextlib
 import hashlib
 import itertools
 import os
@@ -92,7 +91,9 @@ class ObjectCache:
         try:
             _write_atomically(path, _wrap(key, code))
         except OSError as error:
-            self._disable(error)
+            # A directory in an entry's place costs that entry, not the cache.
+            if not path.is_dir():
+                self._disable(error)
             return
         self._stores += 1
         if self._stores % STORES_PER_EVICTION == 1:
@@ -116,8 +117,8 @@ class ObjectCache:
         for path, status in entries:
             if total <= self._limit * KEPT_SHARE:
                 return
-            _remove(path)
-            total -= status.st_size
+            if _remove(path):
+                total -= status.st_size
 
     def info(self) -> CacheInfo:
         """Return where the cache is and how much it holds."""
@@ -159,9 +160,12 @@ class ObjectCache:
                 yield path, status
 
 
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
+def _remove(path: Path) -> bool:
+    try:
         path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def object_cache() -> ObjectCache:
@@ -197,14 +201,19 @@ def _read_private(path: Path) -> bytes | None:
     flags = os.O_RDONLY
     for name in wanted:
         flags |= getattr(os, name, 0)
-    with open(os.open(path, flags), "rb") as file:
-        status = os.fstat(file.fileno())
+    descriptor = os.open(path, flags)
+    try:
+        status = os.fstat(descriptor)
         if not _is_private(status):
             return None
         if status.st_mtime < time.time() - TOUCH_SECONDS:
             # The age is that of the last use, to the day.
             os.utime(path)
-        return file.read()
+        # Of a directory `open` would refuse the descriptor and leave it open.
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def _is_private(status: os.stat_result) -> bool:

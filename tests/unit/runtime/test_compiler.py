@@ -304,6 +304,23 @@ class TestDiskCache:
             "sub.o", "thesis.txt", "thesis.o", f"{KEY}.txt"
         }  # fmt: skip
 
+    def test_directory_in_the_place_of_an_entry_costs_only_that_entry(
+        self, tmp_path: Path
+    ) -> None:
+        directory = tmp_path / "objects"
+        cache = ObjectCache(directory, limit=1)
+        (directory / f"{KEY}.o").mkdir()
+        before = len(os.listdir("/proc/self/fd")) if Path("/proc").exists() else 0
+        for _ in range(3):
+            cache.write(KEY, CODE)
+            assert cache.read(KEY) is None
+        if before:
+            assert len(os.listdir("/proc/self/fd")) == before
+        cache.evict()
+        assert cache.info().entries == 0
+        assert cache.info().reason == ""
+        assert [path.name for path in directory.iterdir()] == [f"{KEY}.o"]
+
     def test_vanished_directory_is_empty(self, tmp_path: Path) -> None:
         cache = ObjectCache(tmp_path / "objects")
         (tmp_path / "objects").rmdir()

@@ -7,7 +7,7 @@ import pytest
 
 import rot180
 from rot180 import ops, runtime
-from rot180.errors import CompileError, ShapeError
+from rot180.errors import CompileError, InternalError, ShapeError
 from rot180.ops import TensorType, Window
 from rot180.runtime import _choose, reference
 from rot180.runtime import _execute as execute
@@ -207,17 +207,41 @@ def test_elements_without_operands_are_refused() -> None:
         execute.empty_sum(ops.Pointwise("add"), (whole(0),), types)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        CompileError("compile: no executable memory here\n  Ask for it."),
+        ImportError("no executable llvmlite"),
+        OSError("no executable libLLVM.so"),
+    ],
+)
 def test_where_nothing_can_be_compiled_the_reference_computes(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise CompileError("compile: no executable memory here")
+        raise error
 
-    monkeypatch.setattr(_choose, "_settings", _choose.Settings())
+    monkeypatch.setattr(_choose, "_is_unable", False)
     monkeypatch.setattr(execute, "build_kernel", refuse)
     x = np.arange(11.0 * 13).reshape(1, 1, 11, 13)
     w = np.ones((1, 1, 2, 3))
-    with pytest.warns(RuntimeWarning, match="cannot be compiled here .*no executable"):
+    with (
+        runtime.force_schedule(1),
+        pytest.warns(RuntimeWarning, match="cannot be compiled here .*no executable"),
+    ):
         y = rot180.conv(x, w, dilation=(3, 2))
     assert y[0, 0, 0, 0] == sum(x[0, 0, r, s] for r in (0, 3) for s in (0, 2, 4))
     rot180.conv(x, w, dilation=(3, 2))  # announced once
+    assert not _choose.is_compiling()  # though a setting was restored since
+
+
+def test_faults_of_the_compiler_itself_are_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise InternalError("a fault")
+
+    monkeypatch.setattr(execute, "build_kernel", fail)
+    with pytest.raises(InternalError, match="a fault"):
+        rot180.conv(whole(1, 1, 11, 12), whole(1, 1, 2, 3), dilation=(3, 4))
+    assert _choose.is_compiling()
