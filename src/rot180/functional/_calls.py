@@ -114,19 +114,32 @@ def finish(call: runtime.Call, inputs: tuple[Array, ...], out: Array | None) -> 
     return result
 
 
-def shape_of(op: str, name: str, value: Any) -> tuple[int, ...]:
-    """The shape that an argument names.
+def named_shape(op: str, operand: str, value: Any) -> tuple[int, ...]:
+    """The shape that the argument `<operand>_shape` names.
 
     Raises:
-        ArgumentError: it is not a sequence of ints.
+        ArgumentError: it is not a sequence of ints; the operand itself is a slip.
     """
+    shape = getattr(value, "shape", None)
+    if shape is not None and not _is_vector_of_ints(value):
+        raise ArgumentError(
+            f"{op}: {operand}_shape is an array, not a shape\n"
+            f"    the array has shape {shape}\n"
+            f"  Pass {operand}.shape."
+        )
     try:
         return tuple(map(operator.index, value))
     except TypeError:
         raise ArgumentError(
-            f"{op}: {name} {value!r} is not a shape\n"
+            f"{op}: {operand}_shape {value!r} is not a shape\n"
             "  Pass a tuple of extents, such as x.shape."
         ) from None
+
+
+def _is_vector_of_ints(value: Any) -> bool:
+    return (
+        isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
+    )
 
 
 def add_axis(value: Any, batched: bool) -> Any:

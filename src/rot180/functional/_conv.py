@@ -16,7 +16,7 @@ from rot180.functional._calls import (
     check_out,
     compute,
     finish,
-    shape_of,
+    named_shape,
     type_of,
 )
 from rot180.ops import Layout
@@ -417,28 +417,6 @@ def _check_image_axis(dy: Any, x: Any, w: Any) -> None:
         f"    dy has shape {dy.shape}\n"
         f"    x has shape {x.shape}\n"
         f"  Pass both with it or both without; for one image {lacking}[None] adds it."
-    )
-
-
-def named_shape(op: str, operand: str, value: Any) -> tuple[int, ...]:
-    """The shape that the argument `<operand>_shape` names.
-
-    Raises:
-        ArgumentError: it is not a sequence of ints; the operand itself is a slip.
-    """
-    shape = getattr(value, "shape", None)
-    if shape is not None and not _is_vector_of_ints(value):
-        raise ArgumentError(
-            f"{op}: {operand}_shape is an array, not a shape\n"
-            f"    the array has shape {shape}\n"
-            f"  Pass {operand}.shape."
-        )
-    return shape_of(op, f"{operand}_shape", value)
-
-
-def _is_vector_of_ints(value: Any) -> bool:
-    return (
-        isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
     )
 
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from rot180 import ops
 from rot180.errors import ArgumentError, DTypeError, ShapeError
-from rot180.functional._calls import add_axis, as_array, type_of
-from rot180.functional._conv import named_shape
+from rot180.functional._calls import add_axis, as_array, named_shape, type_of
 from rot180.functional._dispatch import pointwise, run_or_trace
 from rot180.ops import Layout
 

@@ -111,7 +111,7 @@ def stage(
     width = -(-sizes[order[-1]] // lanes) * lanes
     shape = [sizes[axis] for axis in order]
     shape[-1] = width
-    line = 64 // (8 if first.buffer.dtype == "float64" else 4)
+    line = 64 // ITEM_BYTES[first.buffer.dtype]
     pad = line if skew and width % (2 * line) == 0 else 0
     packed = dense(name, first.buffer.dtype, tuple(shape), space, pad=pad)
     strides = [0] * len(sizes)

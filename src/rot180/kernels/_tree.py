@@ -253,11 +253,14 @@ class _Plan:
 
     def _written(self, place: Access, axes: tuple[Affine, ...]) -> Store:
         """A sum, written where the caller wants it."""
+        return Store((self._out(axes),), (Load(place),))
+
+    def _out(self, axes: tuple[Affine, ...]) -> Access:
+        """Where a result of a block belongs; blocks may reach beyond the end."""
         own = dict(zip(self._inner_order(), axes, strict=True))
         places = {i: index(f"{i}_part") * self.sizes[i] + own[i] for i in self.outputs}
         out = self.sum.out.map_axes(lambda a: a.substitute(places))
-        out = replace(out, check=tuple(range(len(out.axes))))
-        return Store((out,), (Load(place),))
+        return replace(out, check=tuple(range(len(out.axes))))
 
     def _nest(self) -> Blocks:
         sum_ = self.sum
@@ -336,14 +339,10 @@ class _Plan:
 
     def combine(self) -> Loop:
         """The tree over groups, written where the caller wants it."""
-        sum_, tile, lane = self.sum, self.tile, self.tile.lane
+        tile, lane = self.tile, self.tile.lane
         reduction = Reduction("add", (0.0,), ("group",), "group")
         value = Load(self._part_access())
-        places = {
-            i: index(f"{i}_part") * self.sizes[i] + index(i) for i in self.outputs
-        }
-        out = sum_.out.map_axes(lambda a: a.substitute(places))
-        out = replace(out, check=tuple(range(len(out.axes))))
+        out = self._out(tuple(index(i) for i in self._inner_order()))
         body: Blocks = (Store((out,), (value,), reduction),)
         body = (Loop("group", None, body, limit=index("groups")),)
         loops = [Loop(f"{i}_part", self.counts[i], ()) for i in self.outputs]
