@@ -1,53 +1,24 @@
-"""The command line: `rot180 train` and `rot180 info`.
-
-Everything heavy is imported inside the commands, so that `--help` answers at once.
-"""
+"""`rot180 train`."""
 
 import math
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from rot180.errors import DataError, Rot180Error
+from rot180.cli._shared import INTERRUPTED, Positive, errors_as_messages
+from rot180.errors import DataError
 
 if TYPE_CHECKING:
     from rot180.train import Metrics, RunFolder, Trainer
 
-__all__ = ["main"]
-
-INTERRUPTED: Final = 130  # what a shell expects of a program ended by Ctrl-C
+__all__ = ["train"]
 
 
-class _Positive(click.ParamType[float]):
-    """A finite number above zero."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            number = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        if not (math.isfinite(number) and number > 0):
-            self.fail(f"{value} is not a finite number above 0.", param, ctx)
-        return number
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="rot180")
-def main() -> None:
-    """Convolutional networks on the CPU, forward and backward from one definition."""
-
-
-@main.command()
+@click.command()
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -64,7 +35,7 @@ def main() -> None:
 )
 @click.option(
     "--lr",
-    type=_Positive(),
+    type=Positive(),
     default=0.1,
     show_default=True,
     help="Peak learning rate: reached after a fifth of the steps, then lowered to "
@@ -119,7 +90,7 @@ def train(
     from rot180 import nn, runtime
     from rot180 import train as training
 
-    with _errors_as_messages():
+    with errors_as_messages():
         data = training.data.digits()
         if batch_size > len(data.labels):
             raise click.BadParameter(
@@ -218,48 +189,3 @@ def _progress(trainer: "Trainer") -> Iterator[Callable[["Metrics"], None]]:
             )
 
         yield show
-
-
-@main.command()
-def info() -> None:
-    """Show the CPU, threads, kernel cache and versions in use."""
-    from rich.console import Console
-    from rich.table import Table
-
-    with _errors_as_messages():
-        table = Table.grid(padding=(0, 2))
-        for name, value in _facts():
-            table.add_row(name, value)
-        Console(highlight=False, soft_wrap=True).print(table)
-
-
-def _facts() -> Iterator[tuple[str, str]]:
-    from rot180 import runtime
-
-    cpu = runtime.cpu.detect()
-    cache = runtime.object_cache().info()
-    yield "cpu", f"{cpu.name}, {cpu.family}, {cpu.vector_bytes * 8}-bit vectors"
-    yield "lanes", f"{cpu.lanes('float32')} float32, {cpu.lanes('float64')} float64"
-    yield "cores", str(cpu.cores)
-    yield "threads", str(runtime.get_num_threads())
-    yield "cache", cache.path or f"none: {cache.reason}"
-    yield "cached", f"{cache.entries} kernels, {cache.bytes / 1e6:.1f} MB"
-    yield "python", f"{platform.python_version()} on {platform.platform()}"
-    for package in ("rot180", "numpy", "llvmlite"):
-        yield package, _version(package)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-@contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """An error of ours becomes one message and exit code 1, without a traceback."""
-    try:
-        yield
-    except Rot180Error as error:
-        raise click.ClickException(str(error)) from error

@@ -1,0 +1,416 @@
+"""One configuration to be checked; its fields are the table of parameters.
+
+A parameter joins the checks by a line in `Case`: its neutral value, the levels that the
+full profile combines and the range that random cases draw from stand there together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any, Final, Literal
+
+from rot180 import ops
+
+__all__ = [
+    "KINDS",
+    "Case",
+    "Kind",
+    "Parameter",
+    "altered",
+    "fitted",
+    "make",
+    "parameters",
+]
+
+Kind = Literal["conv", "conv_transpose", "max_pool", "avg_pool", "relu"]
+KINDS: Final[tuple[Kind, ...]] = (
+    "conv",
+    "conv_transpose",
+    "max_pool",
+    "avg_pool",
+    "relu",
+)
+CONV: Final = ("conv", "conv_transpose")
+POOL: Final = ("max_pool", "avg_pool")
+Pair = tuple[int, int]
+# What padding may be instead of numbers.
+WORDS: Final = ("valid", "same", "same_lower", "full", "causal")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What the checks know about one field of `Case`.
+
+    Attributes:
+        neutral: The simplest value; shrinking goes towards it.
+        levels: The values that the full profile combines with all other parameters'.
+        drawn: The values that random cases draw from.
+        kinds: The operations that have the parameter.
+        each: Whether there is one value for each dimension.
+        option: Whether it is passed to the subject by name: `"always"`, or `"set"`
+            where it is not neutral; `"no"` where it shows only in the shapes.
+        feature: What a report calls the use of it; None where every subject has to
+            have it.
+        name: Filled in from the field.
+    """
+
+    neutral: Any
+    levels: tuple[Any, ...]
+    drawn: tuple[Any, ...]
+    kinds: tuple[str, ...]
+    each: bool = False
+    option: Literal["always", "set", "no"] = "no"
+    feature: str | None = None
+    name: str = ""
+
+
+def _parameter(
+    *levels: Any, drawn: Any = None, kinds: Any = (*CONV, *POOL), **more: Any
+) -> Any:
+    """A field of `Case`; the first level is the neutral value."""
+    known = Parameter(levels[0], levels, tuple(drawn or levels), kinds, **more)
+    default = (levels[0],) if known.each else levels[0]
+    return field(default=default, metadata={"parameter": known})
+
+
+_PADS: Final = ((0, 0), (1, 1), (2, 2), (1, 0), (0, 2), (3, 1), (-1, 0), (0, -1))
+_DRAWN_PADS: Final = tuple((low, high) for low in range(-2, 4) for high in range(-2, 4))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    # ruff: noqa: RUF009 - `_parameter` is `dataclasses.field` with our metadata
+    """One operation with all its options and shapes; hashable, and printed in reports.
+
+    The extents of the input are the fewest that give an output, plus `extra`, so that
+    every combination of parameters is a case.
+    """
+
+    kind: Kind = "conv"
+    dtype: str = _parameter("float32", "float64", kinds=KINDS, feature="dtype")
+    images: int | None = _parameter(
+        1, 2, 3, 0, None, drawn=(1, 2, 3, 4, 5, 0, None), kinds=KINDS
+    )
+    groups: int = _parameter(
+        1,
+        2,
+        3,
+        8,
+        drawn=(1, 1, 1, 2, 3, 4, 5, 8, 16, 24),
+        kinds=CONV,
+        option="always",
+        feature="groups",
+    )
+    in_group: int = _parameter(
+        1,
+        2,
+        3,
+        5,
+        8,
+        9,
+        17,
+        drawn=(*range(1, 10), 16, 17, 24, 33),
+        kinds=(*CONV, *POOL, "relu"),
+    )
+    out_group: int = _parameter(
+        1, 2, 3, 5, 8, 9, 17, drawn=(*range(1, 10), 16, 17, 24, 33), kinds=CONV
+    )
+    kernel_size: tuple[int, ...] = _parameter(
+        1, 2, 3, 4, 5, kinds=(*CONV, *POOL), each=True
+    )
+    extra: tuple[int, ...] = _parameter(
+        0, 1, 2, 3, 5, drawn=range(10), kinds=KINDS, each=True
+    )
+    stride: tuple[int, ...] = _parameter(
+        1,
+        2,
+        3,
+        drawn=(1, 1, 2, 2, 3, 4, 5),
+        each=True,
+        option="always",
+        feature="stride",
+    )
+    padding: tuple[Pair, ...] | str = _parameter(
+        *_PADS, drawn=_DRAWN_PADS, each=True, option="always", feature="padding"
+    )
+    dilation: tuple[int, ...] = _parameter(
+        1,
+        2,
+        3,
+        drawn=(1, 1, 2, 3, 4),
+        kinds=(*CONV, "max_pool"),
+        each=True,
+        option="always",
+        feature="dilation",
+    )
+    output_padding: tuple[int, ...] = _parameter(
+        0,
+        1,
+        2,
+        drawn=(0, 1, 2, 3),
+        kinds=("conv_transpose",),
+        each=True,
+        option="set",
+        feature="output_padding",
+    )
+    bias: bool = _parameter(False, True, kinds=CONV, feature="bias")
+    flip: bool = _parameter(
+        False,
+        True,
+        drawn=(False, False, True),
+        kinds=CONV,
+        option="set",
+        feature="flip",
+    )
+    layout: ops.Layout = _parameter(
+        "channels_first",
+        "channels_last",
+        drawn=("channels_first", "channels_first", "channels_last"),
+        option="set",
+        feature="layout",
+    )
+    ceil_mode: bool = _parameter(
+        False, True, kinds=POOL, option="set", feature="ceil_mode"
+    )
+    count_include_pad: bool = _parameter(
+        True, False, kinds=("avg_pool",), option="set", feature="count_include_pad"
+    )
+    divisor_override: int | None = _parameter(
+        None,
+        3,
+        drawn=(None, None, 1, 3, 7),
+        kinds=("avg_pool",),
+        option="set",
+        feature="divisor_override",
+    )
+    seed: int = 0
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.kernel_size)
+
+    @property
+    def channels(self) -> int:
+        """Channels of `x`."""
+        return self.groups * self.in_group
+
+    @property
+    def filters(self) -> int:
+        """Channels of `y`."""
+        return self.groups * self.out_group if self.kind in CONV else self.channels
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Spatial extents of `x`: the fewest that give an output, plus `extra`."""
+        dims = zip(self._least(), self.extra, strict=True)
+        return tuple(least + extra for least, extra in dims)
+
+    def _least(self) -> tuple[int, ...]:
+        if self.kind == "relu":
+            return (1,) * self.rank
+        spans = [
+            (k - 1) * d + 1
+            for k, d in zip(self.kernel_size, self.dilation, strict=True)
+        ]
+        if isinstance(self.padding, str):
+            valid = self.padding == "valid" and self.kind != "conv_transpose"
+            return tuple(span if valid else 1 for span in spans)
+        if self.kind != "conv_transpose":
+            return tuple(
+                max(span - low - high, 0)
+                for span, (low, high) in zip(spans, self.padding, strict=True)
+            )
+        dims = zip(spans, self.padding, self.output_padding, self.stride, strict=True)
+        return tuple(
+            max(1, 1 - (span + more - 1 - low - high) // step)
+            for span, (low, high), more, step in dims
+        )
+
+    @property
+    def window(self) -> ops.Window:
+        """The window of `x`; not for the transposed convolution, whose is `y`'s."""
+        return ops.Window.make(
+            self.kind,
+            self.kernel_size,
+            input_size=self.size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            flip=self.flip,
+        )
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """The shape of `x`, without its image axis if `images` is None."""
+        return self.image_shape(self.channels, self.size)
+
+    def image_shape(self, channels: int, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the shape of images in the case's layout."""
+        shape = ops.image_shape(self.layout, self.images or 0, channels, size)
+        return shape[1:] if self.images is None else shape
+
+    @property
+    def w_shape(self) -> tuple[int, ...]:
+        """The shape of the filter; a transposed one leads with the channels of `x`."""
+        pair = (self.filters, self.in_group)
+        if self.kind == "conv_transpose":
+            pair = (self.channels, self.out_group)
+        return ops.filter_shape(self.layout, *pair, self.kernel_size)
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options by name, each in its simplest form.
+
+        One number where it is the same in every dimension; one for each dimension where
+        not; padding as `(low, high)` only where the sides differ. What is neutral and
+        not of everyday use is left out.
+        """
+        options: dict[str, Any] = {}
+        for known in parameters(self.kind):
+            if known.option == "no":
+                continue
+            value = getattr(self, known.name)
+            neutral = (known.neutral,) * self.rank if known.each else known.neutral
+            if known.option == "always" or value != neutral:
+                options[known.name] = _simplest(value) if known.each else value
+        if self.kind in POOL:
+            options["stride"] = _simplest(self.stride)
+        return options
+
+    def droppable(self) -> frozenset[str]:
+        """Returns the options that a subject without them may ignore: the neutral."""
+        return frozenset(
+            known.name
+            for known in parameters(self.kind)
+            if getattr(self, known.name)
+            == ((known.neutral,) * self.rank if known.each else known.neutral)
+        )
+
+    def features(self) -> frozenset[str]:
+        """Returns the names of what a subject has to support for this case."""
+        return frozenset(self._features())
+
+    def _features(self) -> Iterator[str]:
+        yield f"rank {self.rank}"
+        yield self.dtype
+        for known in parameters(self.kind):
+            value = getattr(self, known.name)
+            neutral = (known.neutral,) * self.rank if known.each else known.neutral
+            by_name = known.each and isinstance(value, str)
+            if known.feature and known.name != "dtype" and value != neutral:
+                yield "padding by name" if by_name else known.feature
+        if self.images is None:
+            yield "no image axis"
+        if self.images == 0:
+            yield "no images"
+        if 0 in self.size:
+            yield "extent 0"
+        yield from self._features_by_dimension()
+
+    def _features_by_dimension(self) -> Iterator[str]:
+        values = [self.stride, self.dilation, self.output_padding, self.padding]
+        if any(isinstance(v, tuple) and len(set(v)) > 1 for v in values):
+            yield "per dimension"
+        if self.kind in POOL and len(set(self.kernel_size)) > 1:
+            yield "per dimension"
+        if isinstance(self.padding, str):
+            return
+        if any(low != high for low, high in self.padding):
+            yield "padding per side"
+        if any(side < 0 for pair in self.padding for side in pair):
+            yield "negative padding"
+
+    def work(self) -> int:
+        """Returns roughly how many multiplications one pass takes."""
+        count = max(self.images or 1, 1) * self.channels * self.out_group
+        for k, extent in zip(self.kernel_size, self.size, strict=True):
+            count *= k * max(extent, 1)
+        return count
+
+
+def _simplest(values: Any) -> Any:
+    if isinstance(values, str):
+        return values
+    items = tuple(_simplest_pair(value) for value in values)
+    if any(isinstance(item, tuple) for item in items):
+        return tuple(values)
+    return items[0] if len(set(items)) == 1 else items
+
+
+def _simplest_pair(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[0] if value[0] == value[1] else value
+    return value
+
+
+@cache
+def parameters(kind: Kind) -> tuple[Parameter, ...]:
+    """Returns the parameters that an operation has, in the order of the table."""
+    found = []
+    for entry in fields(Case):
+        known = entry.metadata.get("parameter")
+        if known is not None and kind in known.kinds:
+            found.append(replace(known, name=entry.name))
+    return tuple(found)
+
+
+def make(kind: Kind = "conv", /, *, rank: int = 2, **values: Any) -> Case:
+    """Returns a case in short form: what is per dimension may be given once.
+
+    `make(stride=2, padding=(1, 2))` strides by 2 in both dimensions and pads both by 1
+    before and 2 after; parameters that are not given are neutral.
+    """
+    for known in parameters(kind):
+        if not known.each:
+            continue
+        value = values.get(known.name, known.neutral)
+        single = (
+            isinstance(value, int) or value is known.neutral or _is_pair(known, value)
+        )
+        values[known.name] = (value,) * rank if single else value
+    for entry in fields(Case):
+        other: Parameter | None = entry.metadata.get("parameter")
+        if other is not None and other.each and entry.name not in values:
+            values[entry.name] = (other.neutral,) * rank
+    return fitted(Case(kind, **values))
+
+
+def _is_pair(known: Parameter, value: Any) -> bool:
+    """Whether the value is one dimension's padding."""
+    return (
+        known.name == "padding"
+        and isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(side, int) for side in value)
+    )
+
+
+def altered(case: Case, name: str, value: Any) -> Case:
+    """Returns the case with another value of the parameter of that name."""
+    return replace(case, **{name: value})
+
+
+def fitted(case: Case) -> Case:
+    """Returns the case with what its operation does not admit brought into range.
+
+    An `output_padding` is less than the stride or the dilation; a pooling's padding is
+    at most half its kernel, and a window takes in at least one position.
+    """
+    if case.kind == "conv_transpose":
+        if isinstance(case.padding, str):
+            case = replace(case, padding=((0, 0),) * case.rank)
+        limits = [
+            max(s, d) - 1 for s, d in zip(case.stride, case.dilation, strict=True)
+        ]
+        pads = zip(case.output_padding, limits, strict=True)
+        case = replace(case, output_padding=tuple(min(o, m) for o, m in pads))
+    if case.kind in POOL and not isinstance(case.padding, str):
+        half = tuple(
+            (min(max(low, 0), k // 2), min(max(high, 0), k // 2))
+            for (low, high), k in zip(case.padding, case.kernel_size, strict=True)
+        )
+        case = replace(case, padding=half)
+    return case

@@ -1,0 +1,88 @@
+"""From failures to findings: the smallest configuration, the mistake, a script."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from rot180.check._case import Case
+from rot180.check._diagnose import diagnose
+from rot180.check._failure import Diagnosis, Failure, Finding
+from rot180.check._formula import formula
+from rot180.check._judge import Judge
+from rot180.check._ledger import Ledger, Seen
+from rot180.check._nonsense import accepted_nonsense
+from rot180.check._oracle import operands
+from rot180.check._reproduce import reproduction
+from rot180.check._shrink import shrink
+
+__all__ = ["SHRINKING", "findings", "lenient_findings"]
+
+# Seconds that shrinking may take, all findings together.
+SHRINKING: Final = 4.0
+# How many configurations are tried, and where each costs the child process its life.
+_TRIES: Final = 300
+_COSTLY: Final = {"timeout": 4, "died": 12}
+
+
+def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Finding]:
+    """Yields one finding for each kind of failure."""
+    until = time.monotonic() + SHRINKING
+    for number, seen in enumerate(ledger.seen.values()):
+        share = (until - time.monotonic()) / (len(ledger.seen) - number)
+        failure = _smallest(judge, seen.failures, max(share, 0.2))
+        yield Finding(
+            failure,
+            seen.failures[0].case,
+            seen.count,
+            formula(failure.case, failure.function, failure.output),
+            _diagnoses(ledger, seen, failure) if diagnosis else (),
+            reproduction(failure, judge.runner.source),
+        )
+
+
+def lenient_findings(judge: Judge) -> Iterator[Finding]:
+    """Yields one finding for each input without meaning that is accepted."""
+    for failure in accepted_nonsense(judge):
+        text = reproduction(failure, judge.runner.source)
+        yield Finding(failure, failure.case, 1, reproduction=text)
+
+
+def _diagnoses(ledger: Ledger, seen: Seen, smallest: Failure) -> tuple[Diagnosis, ...]:
+    right = ledger.right(smallest.function, smallest.output)
+    return diagnose([smallest, *seen.failures], list(right))
+
+
+def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
+    """Returns the failure on the smallest configuration that is found to show it."""
+    first = min(failures, key=lambda f: (f.case.work(), len(f.case.features())))
+    if first.law != "reference":
+        return first  # the law drew its own data; another case's would be others
+    until = time.monotonic() + seconds
+    found = {first.case: first}
+    lacks = judge.survey.skipped.get(first.function, set())
+
+    def fails(case: Case) -> bool:
+        if time.monotonic() > until or case.features() & lacks:
+            return False
+        again = _again(judge, case, first)
+        if again is not None:
+            found[case] = again
+        return again is not None
+
+    return found[shrink(first.case, fails, _COSTLY.get(first.reason, _TRIES))]
+
+
+def _again(judge: Judge, case: Case, first: Failure) -> Failure | None:
+    """Returns the same failure on another case, None if it is not there."""
+    verdict = judge.verdict(case, first.function, operands(case))
+    for failure in verdict.failures:
+        if failure.output == first.output and _alike(failure.reason, first.reason):
+            return failure
+    return None
+
+
+def _alike(found: str, first: str) -> bool:
+    """Whether a failure is of the kind looked for; wrong numbers may become NaN."""
+    return found == first or (first == "values" and found == "nan")

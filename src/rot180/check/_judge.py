@@ -1,0 +1,359 @@
+"""Judging one configuration: calling the subject and comparing with the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from rot180.check._arithmetic import Arithmetic
+from rot180.check._case import Case
+from rot180.check._failure import OUTPUTS, Failure, Reason
+from rot180.check._formula import number
+from rot180.check._laws import LAWS, Law
+from rot180.check._oracle import (
+    Operands,
+    arguments,
+    expected,
+    operands,
+    output_size,
+)
+from rot180.check._outcome import (
+    Array,
+    Died,
+    Outcome,
+    Raised,
+    TimedOut,
+    Values,
+    differing,
+)
+from rot180.check._runner import Runner
+from rot180.check._survey import Survey
+
+__all__ = ["Judge", "Verdict"]
+
+# Above so many multiplications the reference is not asked; the laws are, and single
+# positions of the forward pass.
+_REFERENCE: Final = 4 * 10**8
+_SAMPLES: Final = 64
+# After so many calls that hung or ended the process, a function is not called again.
+_PATIENCE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one function on one configuration.
+
+    `unsupported` says why it could not be judged; otherwise it is right if there are no
+    failures.
+    """
+
+    case: Case
+    function: str
+    failures: tuple[Failure, ...] = ()
+    unsupported: str | None = None
+    law: str | None = None
+
+
+class _NotJudged(Exception):
+    """A call of a law gave no values."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges configurations of one subject.
+
+    Attributes:
+        runner: Calls the subject.
+        arithmetic: What equality means.
+        survey: What the subject has.
+        slopes: The slopes that `relu_backward` was seen to take at 0.
+        absent: Gradients in whose place None was returned, such as `"db of
+            conv_backward"`.
+    """
+
+    runner: Runner
+    arithmetic: Arithmetic
+    survey: Survey
+    slopes: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    _endings: dict[str, int] = field(default_factory=dict)
+
+    def verdicts(self, case: Case) -> Iterator[Verdict]:
+        """Judges every function of the case's operation against the oracle."""
+        given = operands(case)
+        for function in self.survey.fitting_functions(case):
+            yield self.verdict(case, function, given)
+
+    def verdict(
+        self, case: Case, function: str, given: Operands, law: str = "reference"
+    ) -> Verdict:
+        """Judges one call against the oracle."""
+        outcome = self.call(case, function, given)
+        excuse = self.survey.excuse(case, function, outcome, self._plain_call)
+        if excuse is not None:
+            return Verdict(case, function, unsupported=excuse)
+        failures = tuple(self._failures(case, function, given, outcome, law))
+        if isinstance(outcome, Values) and any(f.reason == "values" for f in failures):
+            again = self.call(case, function, given)
+            if isinstance(again, Values) and not _same_bits(outcome, again):
+                failures = (self._unsteady(case, function, given),)
+        return Verdict(case, function, failures)
+
+    def _plain_call(self, case: Case, function: str) -> Outcome:
+        return self.call(case, function, operands(case))
+
+    def call(self, case: Case, function: str, given: Operands) -> Outcome:
+        """Calls the subject; counts the calls that it did not survive."""
+        pairs = arguments(case, function, given)
+        outcome = self.runner.call(function, pairs, case.options(), case.droppable())
+        if isinstance(outcome, Died | TimedOut):
+            self._endings[function] = self._endings.get(function, 0) + 1
+            if self._endings[function] >= _PATIENCE:
+                what = "hung" if isinstance(outcome, TimedOut) else "ended the process"
+                self.survey.given_up[function] = (
+                    f"not called again: it {what} {_PATIENCE} times"
+                )
+        return outcome
+
+    def _failures(
+        self, case: Case, function: str, given: Operands, outcome: Outcome, law: str
+    ) -> Iterator[Failure]:
+        used = _arrays(case, function, given)
+
+        def failure(
+            reason: Reason, message: str, output: str = "", **more: Any
+        ) -> Failure:
+            return Failure(case, function, output, reason, message, law, used, **more)
+
+        match outcome:
+            case Raised(kind, message, where):
+                place = f" at {where}" if where else ""
+                yield failure("raised", f"{function} raised {kind}{place}: {message}")
+            case Died(how, last):
+                ending = f"; its last words: {last}" if last else ""
+                yield failure("died", f"{function}: the process {how}{ending}")
+            case TimedOut(seconds):
+                yield failure("timeout", f"{function} did not return in {seconds:g} s")
+            case Values(results, wrote):
+                for name in wrote:
+                    yield failure(
+                        "wrote", f"{function} changed its operand {name}", name
+                    )
+                yield from self._wrong_values(case, function, given, results, failure)
+
+    def _wrong_values(
+        self,
+        case: Case,
+        function: str,
+        given: Operands,
+        results: tuple[Any, ...],
+        failure: Any,
+    ) -> Iterator[Failure]:
+        for name, got, want, bound in self._compared(case, function, given, results):
+            problem = _unlike(function, name, got, want)
+            if problem:
+                array = got if isinstance(got, np.ndarray) else None
+                yield failure(*problem, name, expected=want, got=array)
+                if problem[0] != "dtype":
+                    continue
+            wrong = differing(got, want, bound)
+            if function == "relu_backward":
+                wrong = wrong & ~self._admitted(got, given)
+            if wrong.any():
+                reason, message = _values_message(function, name, got, want, wrong)
+                yield failure(
+                    reason, message, name, expected=want, got=got, bound=bound
+                )
+
+    def _compared(
+        self, case: Case, function: str, given: Operands, results: tuple[Any, ...]
+    ) -> Iterator[tuple[str, Any, Array, Array | None]]:
+        """Yields each output: its name, what came, what is right, and the bound.
+
+        Of a large problem only some positions of the forward pass.
+        """
+        if case.work() > _REFERENCE:
+            if function == "conv" and case.layout == "channels_first":
+                yield from _sampled(case, given, results[0])
+            return
+        right = expected(case, function, given)
+        bounds = self.arithmetic.bounds(case, function, given, len(right))
+        for name, *values in zip(
+            OUTPUTS[function], results, right, bounds, strict=False
+        ):
+            # A gradient that is not given is not judged; nothing at all is no result.
+            if values[0] is not None or all(result is None for result in results):
+                yield (name, *values)
+            else:
+                self.absent.add(f"{name} of {function}")
+
+    def _admitted(self, got: Array, given: Operands) -> Array:
+        """Where `x` is 0, any slope from 0 to 1 is right; which one is noted."""
+        at_zero = given["x"] == 0
+        share = got / given["dy"]  # which is never 0
+        fine = at_zero & (share >= 0) & (share <= 1)
+        self.slopes.update(f"{abs(s):g}" for s in np.unique(share[fine]).tolist())
+        return np.asarray(fine)
+
+    def laws(self, case: Case) -> list[Law]:
+        """Returns the laws that can be asked of the case."""
+        if self.arithmetic.name != "exact":
+            return []
+        return [
+            law
+            for law in LAWS
+            if law.concerns(case, self.survey.fitting_functions(case))
+        ]
+
+    def law(self, law: Law, case: Case) -> Verdict | None:
+        """Judges a law; None where one of its calls gave no values.
+
+        The calls of a broken law are held against the oracle, to name the one that is
+        wrong; where the oracle finds none, the law itself is the failure.
+        """
+        calls: list[tuple[Case, str, Operands]] = []
+
+        def ask(of: Case, function: str, given: Operands) -> tuple[Array, ...]:
+            if function not in self.survey.fitting_functions(of):
+                raise KeyError(function)
+            calls.append((of, function, given))
+            outcome = self.call(of, function, given)
+            if not isinstance(outcome, Values):
+                raise _NotJudged
+            named = zip(OUTPUTS[function], outcome.results, strict=True)
+            if any(result is None for name, result in named if name != "db"):
+                raise _NotJudged
+            return outcome.results  # type: ignore[return-value]
+
+        name = next(n for n in law.needs[-1] if n in self.runner.functions)
+        try:
+            holds = law.holds(ask, case, np.random.default_rng([case.seed, 1]))
+        except (_NotJudged, KeyError):
+            return None
+        except (TypeError, ValueError, IndexError):  # answers of another shape
+            holds = False
+        if holds:
+            return Verdict(case, name, law=law.name)
+        for of, function, given in calls if case.work() <= _REFERENCE else ():
+            found = self.verdict(of, function, given, law.name)
+            if found.failures:
+                return replace(found, law=law.name)
+        message = f"{law.name}: {law.text} does not hold"
+        fault = Failure(case, name, OUTPUTS[name][0], "values", message, law.name)
+        return Verdict(case, name, (fault,), law=law.name)
+
+    def repeats(self, case: Case, function: str, threads: int | None) -> Verdict | None:
+        """Judges whether the same call gives the same bits, with more threads too."""
+        given = operands(case)
+        first = self.call(case, function, given)
+        how = "a second time" if threads is None else f"with {threads} threads"
+        if threads is not None and not self.runner.set_threads(threads):
+            return None
+        again = self.call(case, function, given)
+        if threads is not None:
+            self.runner.set_threads(1)
+        if not (isinstance(first, Values) and isinstance(again, Values)):
+            return None
+        if _same_bits(first, again):
+            return Verdict(case, function, law="repeat")
+        return Verdict(
+            case, function, (self._unsteady(case, function, given, how),), law="repeat"
+        )
+
+    def _unsteady(
+        self, case: Case, function: str, given: Operands, how: str = "a second time"
+    ) -> Failure:
+        message = f"{function} gave other numbers {how}"
+        used = _arrays(case, function, given)
+        output = OUTPUTS[function][0]
+        return Failure(case, function, output, "repeat", message, "repeat", used)
+
+    def is_consistent(self, case: Case) -> bool | None:
+        """Returns whether the gradients are those of the subject's own forward pass."""
+        for law in self.laws(case):
+            if law.name == "adjoint":
+                verdict = self.law(law, case)
+                return None if verdict is None else not verdict.failures
+        return None
+
+
+def _arrays(case: Case, function: str, given: Operands) -> dict[str, Array]:
+    """Returns the operands that a function takes."""
+    pairs = arguments(case, function, given)
+    return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
+
+
+def _same_bits(a: Values, b: Values) -> bool:
+    def bits(values: Values) -> list[Any]:
+        return [r.tobytes() if isinstance(r, np.ndarray) else r for r in values.results]
+
+    return bits(a) == bits(b)
+
+
+def _unlike(
+    function: str, name: str, got: Any, want: Array
+) -> tuple[Reason, str] | None:
+    """Returns what is wrong before any number is looked at."""
+    if not isinstance(got, np.ndarray):
+        return "type", f"{function}: {name} is {got}, not an array"
+    if got.shape != want.shape:
+        return "shape", f"{function}: {name} has shape {got.shape}, not {want.shape}"
+    if got.dtype != want.dtype:
+        return "dtype", f"{function}: {name} is {got.dtype}, not {want.dtype}"
+    return None
+
+
+def _values_message(
+    function: str, name: str, got: Array, want: Array, wrong: Array
+) -> tuple[Reason, str]:
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    first = f"{name}{list(at)} is {number(got[at])}, not {number(want[at])}"
+    count = f"{int(wrong.sum())} of {wrong.size} numbers are wrong"
+    if np.isnan(got).any():
+        return (
+            "nan",
+            f"{function}: {name} holds NaN, or was not written; {count}; {first}",
+        )
+    return "values", f"{function}: {count}; {first}"
+
+
+def _sampled(
+    case: Case, given: Operands, y: Any
+) -> Iterator[tuple[str, Any, Array, Array | None]]:
+    """Yields some positions of a large forward pass, as one array."""
+    shape = case.image_shape(case.filters, output_size(case))
+    if not isinstance(y, np.ndarray) or y.shape != shape or case.images is None:
+        yield "y", y, np.zeros(shape, case.dtype), None
+        return
+    rng = np.random.default_rng(case.seed)
+    places = [tuple(int(rng.integers(e)) for e in shape) for _ in range(_SAMPLES)]
+    right = [_position(case, given, at) for at in places]
+    got = np.array([y[at] for at in places], y.dtype)
+    yield "y", got, np.array(right, case.dtype), None
+
+
+def _position(case: Case, given: Operands, at: tuple[int, ...]) -> float:
+    """Returns one number of the forward pass, straight from its definition."""
+    x, w = given["x"].astype("float64"), given["w"].astype("float64")
+    n, k, *place = at
+    begin = k // case.out_group * case.in_group
+    total = float(given["b"][k]) if "b" in given else 0.0
+    for tap in np.ndindex(*case.kernel_size):
+        read = [
+            p * s + r * d - low
+            for p, s, r, d, (low, _) in zip(
+                place, case.stride, tap, case.dilation, case.padding, strict=True
+            )
+        ]
+        if all(0 <= i < extent for i, extent in zip(read, case.size, strict=True)):
+            seen = (
+                tuple(k - 1 - r for k, r in zip(case.kernel_size, tap, strict=True))
+                if case.flip
+                else tap
+            )
+            values = x[(n, slice(begin, begin + case.in_group), *read)]
+            total += float(values @ w[(k, slice(None), *seen)])
+    return total

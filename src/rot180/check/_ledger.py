@@ -1,0 +1,88 @@
+"""What was seen so far: counts, failures by kind, and the cases that were right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from rot180.check._case import Case
+from rot180.check._failure import Failure
+from rot180.check._judge import Verdict
+from rot180.check._report import Tally
+
+__all__ = ["Ledger", "Seen"]
+
+# Failures of one kind that are kept for the diagnosis.
+_KEPT: Final = 24
+
+
+@dataclass(slots=True)
+class Seen:
+    """The failures of one output in one way: the first ones, and how many."""
+
+    failures: list[Failure] = field(default_factory=list)
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Adds up verdicts.
+
+    Attributes:
+        tallies: By function.
+        laws: By law.
+        seen: By function, output and reason.
+        lacking: Calls that turned out to be unsupported: the function, and why.
+    """
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    laws: dict[str, Tally] = field(default_factory=dict)
+    seen: dict[tuple[str, str, str], Seen] = field(default_factory=dict)
+    lacking: dict[str, str] = field(default_factory=dict)
+    _judged: dict[str, list[Case]] = field(default_factory=dict)
+    _failed: dict[tuple[str, str], set[Case]] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Counts a verdict and keeps its failures."""
+        failed = bool(verdict.failures)
+        tally = self.tallies.setdefault(verdict.function, Tally())
+        if verdict.law is not None:
+            law = self.laws.setdefault(verdict.law, Tally())
+            law.failed += failed
+            law.passed += not failed
+        if verdict.unsupported is not None:
+            tally.unsupported += 1
+            self.lacking.setdefault(verdict.function, verdict.unsupported)
+            return
+        tally.failed += failed
+        if verdict.law is None:
+            tally.passed += not failed
+            self._judged.setdefault(verdict.function, []).append(verdict.case)
+        for failure in verdict.failures:
+            self._keep(failure)
+
+    def _keep(self, failure: Failure) -> None:
+        key = failure.function, failure.output, failure.reason
+        seen = self.seen.setdefault(key, Seen())
+        seen.count += 1
+        if len(seen.failures) < _KEPT:
+            seen.failures.append(failure)
+        self._failed.setdefault(key[:2], set()).add(failure.case)
+
+    def right(self, function: str, output: str) -> Iterator[tuple[Case, str]]:
+        """Yields the cases on which an output was right, with the function."""
+        failed = self._failed.get((function, output), set())
+        for case in self._judged.get(function, ()):
+            if case not in failed:
+                yield case, function
+
+    @property
+    def failures(self) -> int:
+        """How many failures there are."""
+        return sum(seen.count for seen in self.seen.values())
+
+    @property
+    def judged_any(self) -> bool:
+        """Whether any function could be judged at all."""
+        return any(tally.passed or tally.failed for tally in self.tallies.values())

@@ -1,0 +1,101 @@
+"""What became of one call of the code under test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Array",
+    "Died",
+    "Outcome",
+    "Raised",
+    "TimedOut",
+    "Unsupported",
+    "Values",
+    "arrays_of",
+    "differing",
+]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """The call returned.
+
+    Attributes:
+        results: One for each output of the function, in the order of its result: an
+            array; None where None was returned; or, for what is neither, a text that
+            says what it is, such as `"a list"`.
+        wrote: The names of the operands that the call changed.
+    """
+
+    results: tuple[Array | str | None, ...]
+    wrote: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """The subject lacks the function or the option, or raised NotImplementedError."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The call raised.
+
+    Attributes:
+        kind: The name of the exception's class.
+        message: Its text.
+        where: The innermost place in the subject's own code, `file.py:12 in conv`.
+        refusal: Whether it is a TypeError or a ValueError, the way to refuse input.
+    """
+
+    kind: str
+    message: str
+    where: str = ""
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process ended in the middle of the call.
+
+    Attributes:
+        how: `"was killed by SIGSEGV"` or `"exited with status 3"`.
+        last: The last lines it wrote to its standard error.
+    """
+
+    how: str
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The call did not return in time and was ended."""
+
+    seconds: float
+
+
+def arrays_of(values: Values) -> list[Array]:
+    """Returns the results that are arrays."""
+    return [result for result in values.results if isinstance(result, np.ndarray)]
+
+
+Outcome = Values | Unsupported | Raised | Died | TimedOut
+
+
+def differing(got: Array, expected: Array, bound: Array | None = None) -> NDArray[Any]:
+    """Returns where two arrays of one shape differ, by more than `bound` if given.
+
+    NaN differs from everything.
+    """
+    with np.errstate(invalid="ignore"):
+        if bound is None:
+            return np.asarray(got != expected)
+        return np.asarray(~(np.abs(got - expected) <= bound))

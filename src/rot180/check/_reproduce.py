@@ -1,0 +1,155 @@
+"""A failure as a script that anybody can run, with nothing of rot180 in it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from rot180.check._ending import ending, needed
+from rot180.check._failure import Failure
+from rot180.check._literal import array_literal, literal
+from rot180.check._words import fault
+
+__all__ = ["reproduction"]
+
+Lines = list[str]
+_WIDTH: Final = 88
+
+_POISON: Final = """
+
+# Memory that was never written may hold the right numbers by luck. Here it holds NaN,
+# so that reading it shows.
+def poisoned(allocate):
+    def allocate_poisoned(*args, **kwargs):
+        array = allocate(*args, **kwargs)
+        if array.dtype.kind in "fc":
+            array.fill(np.nan)
+        return array
+
+    return allocate_poisoned
+
+
+np.empty, np.empty_like = poisoned(np.empty), poisoned(np.empty_like)"""
+
+_PERTURBED: Final = """
+# Memory that compiled code allocates and does not write shows too, where the C library
+# is glibc: it is filled. That has to be asked for before the process starts.
+if os.environ.get("MALLOC_PERTURB_") != "128":
+    asked = {"MALLOC_PERTURB_": "128", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, command, {**os.environ, **asked})
+"""
+
+_TAKEN: Final = '''
+
+def taken(function, neutral, options):
+    """The options without the neutral ones that the function does not have."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return options
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return options
+    names = {p.name for p in parameters} | (options.keys() - neutral)
+    return {name: value for name, value in options.items() if name in names}
+
+'''
+
+
+def reproduction(failure: Failure, source: str, *, seconds: float = 60.0) -> str:
+    """Returns a Python script that ends with an error as long as the defect is there.
+
+    It needs numpy and the code under test. The operands stand in it as numbers, and the
+    right result is computed by loops straight from the definition.
+
+    Args:
+        failure: What went wrong.
+        source: Lines of Python that make the functions attributes of `subject`.
+        seconds: After how long a call that does not return is ended.
+
+    Returns:
+        The script; nothing where the failure has no operands, as that of a law which
+        several calls broke together.
+    """
+    if not failure.operands:
+        return ""
+    with_bias = "b" in failure.operands
+    failure = replace(failure, case=replace(failure.case, bias=with_bias))
+    parts = [
+        _title(failure),
+        _imports(failure),
+        _PERTURBED if _is_from_heap(failure) else "",
+        _POISON if failure.reason in ("values", "nan") else "",
+        _TAKEN if _neutral(failure) else "",
+        source.strip("\n"),
+        _options(failure),
+        _operands(failure),
+        "\n".join(ending(failure, seconds)),
+    ]
+    text = "\n\n".join(part for part in parts if part)
+    return re.sub(r"\n{4,}", "\n\n\n", text) + "\n"
+
+
+def _title(failure: Failure) -> str:
+    wrong = fault(failure)
+    more = textwrap.fill(failure.message, _WIDTH, break_long_words=False)
+    more = more.replace("\\", "\\\\").replace('"""', "'''")
+    return (
+        f'"""{wrong}.\n\n{more}\n\n'
+        "This script needs numpy and the code under test. It ends with an error as\n"
+        'long as the defect is there, and without one once it is mended.\n"""'
+    )
+
+
+def _imports(failure: Failure) -> str:
+    names = {
+        "faulthandler": failure.reason == "timeout",
+        "inspect": bool(_neutral(failure)),
+        "os": _is_from_heap(failure),
+        "sys": _is_from_heap(failure),
+    }
+    lines = [f"import {name}" for name, needed in names.items() if needed]
+    return "\n".join([*lines, *[""] * bool(lines), "import numpy as np"])
+
+
+def _is_from_heap(failure: Failure) -> bool:
+    """Whether a result looks like the bytes with which glibc fills memory."""
+    if failure.got is None or failure.reason not in ("values", "nan"):
+        return False
+    return bool(np.any(np.abs(failure.got) > 1e30))
+
+
+def _neutral(failure: Failure) -> list[str]:
+    return sorted(failure.case.options().keys() & failure.case.droppable())
+
+
+def _options(failure: Failure) -> str:
+    """The options; a function that lacks a neutral one is called without it."""
+    options = failure.case.options()
+    if not options:
+        return ""
+    given = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
+    lines = _wrapped("options = dict(", given, ")")
+    neutral = _neutral(failure)
+    if not neutral:
+        return "\n".join(lines)
+    names = ", ".join(f'"{name}"' for name in neutral)
+    call = f"options = taken(subject.{failure.function}, {{{names}}}, options)"
+    return "\n".join([*lines, call])
+
+
+def _wrapped(head: str, body: str, tail: str) -> Lines:
+    if len(head + body + tail) <= _WIDTH:
+        return [head + body + tail]
+    rows = textwrap.wrap(body, _WIDTH - 4, break_long_words=False)
+    return [head, *(f"    {row}" for row in rows), tail]
+
+
+def _operands(failure: Failure) -> str:
+    arrays = needed(failure).items()
+    lines = (array_literal(name, array) for name, array in arrays)
+    return "\n".join(line for group in lines for line in group)

@@ -1,0 +1,315 @@
+"""A run: what the subject has, which configurations it is judged on, the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import hypothesis
+from hypothesis import strategies as st
+
+from rot180.check._arithmetic import arithmetic_of
+from rot180.check._case import Case
+from rot180.check._corners import corners
+from rot180.check._failure import OUTPUTS, Finding
+from rot180.check._features import without
+from rot180.check._findings import SHRINKING, findings, lenient_findings
+from rot180.check._judge import Judge
+from rot180.check._ledger import Ledger
+from rot180.check._profiles import cases, every_cell, read_shapes
+from rot180.check._report import Report, Tally
+from rot180.check._runner import ChildRunner, LocalRunner, Runner
+from rot180.check._survey import Survey
+from rot180.errors import ArgumentError, DataError
+
+__all__ = ["Profile", "Progress", "check"]
+
+# `(configurations judged, planned or None, seconds so far, failures so far)`
+Progress = Callable[[int, int | None, float, int], None]
+Profile = Literal["quick", "full"]
+# Every so many corners are computed with two threads as well; they are slow to start.
+_THREADED = 8
+
+
+def check(
+    subject: Any,
+    *,
+    profile: Profile = "quick",
+    shapes: str | Path | None = None,
+    seed: int = 0,
+    seconds: float = 30.0,
+    timeout: float = 10.0,
+    dtypes: Collection[str] = ("float32", "float64"),
+    arithmetic: str | None = None,
+    lacking: Collection[str] = (),
+    only: Collection[str] = (),
+    diagnosis: bool = True,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge convolution code against an exact oracle.
+
+    Args:
+        subject: A Python file, a module, `module:attribute`, or the name of a ready
+            adapter, each of which is run in a child process; or an object with the
+            functions, such as a module, which is called in this process.
+        profile: `"quick"`, the fixed corners and then random configurations until
+            `seconds` have passed; or `"full"`, every pair of levels of all parameters.
+        shapes: A file of convolutions, one a line, to judge instead of a profile.
+        seed: Of the values and of the random configurations.
+        seconds: How long the quick profile may take.
+        timeout: How long one call may take, in seconds.
+        dtypes: Which to judge, of `"float32"`, `"float64"`.
+        arithmetic: What the subject's numbers may differ by: `"exact"`, `"direct"`,
+            `"fft"`, `"winograd"` or `"tf32"`; None for what it declares.
+        lacking: Features or functions that the subject does not have.
+        only: Functions to judge, all by default.
+        diagnosis: Whether to compare failures with known mistakes.
+        strict: Whether accepting input without meaning is wrong too.
+        progress: Called after every configuration.
+
+    Returns:
+        What was found; `status` is 0, 1 or 2.
+
+    Raises:
+        ArgumentError: An option is out of range.
+        DataError: The subject cannot be found, loaded or understood.
+    """
+    _check_names("dtypes", dtypes, ("float32", "float64"))
+    _check_names("only", only, tuple(OUTPUTS))
+    settings = _Settings(
+        profile, _read(shapes), seed, seconds, tuple(dtypes), diagnosis, strict,
+        progress,
+    )  # fmt: skip
+    name = subject if isinstance(subject, str) else _name(subject)
+    runner: Runner = (
+        ChildRunner(subject, timeout=timeout)
+        if isinstance(subject, str)
+        else LocalRunner(subject)
+    )
+    try:
+        declared = arithmetic or runner.arithmetic
+        judge = Judge(runner, arithmetic_of(declared), Survey(runner, only))
+        return _Run(name, judge, settings).report(lacking)
+    finally:
+        runner.close()
+
+
+def _name(subject: Any) -> str:
+    return str(getattr(subject, "__name__", type(subject).__name__))
+
+
+def _read(shapes: str | Path | None) -> tuple[Case, ...] | None:
+    if shapes is None:
+        return None
+    try:
+        text = Path(shapes).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(
+            f"check: {shapes} cannot be read: {error}\n"
+            "  Pass a text file with one convolution a line."
+        ) from error
+    return read_shapes(text, str(shapes))
+
+
+def _check_names(option: str, given: Collection[str], known: tuple[str, ...]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown or isinstance(given, str) or (option == "dtypes" and not given):
+        raise ArgumentError(
+            f"check: {option} is {given!r}\n  Use a tuple of any of {', '.join(known)}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    profile: Profile
+    shapes: tuple[Case, ...] | None
+    seed: int
+    seconds: float
+    dtypes: tuple[str, ...]
+    diagnosis: bool
+    strict: bool
+    progress: Progress | None
+
+
+class _Enough(Exception):
+    """The time is over."""
+
+
+@dataclass(slots=True)
+class _Run:
+    name: str
+    judge: Judge
+    settings: _Settings
+    ledger: Ledger = field(default_factory=Ledger)
+    begun: float = field(default_factory=time.monotonic)
+    judged: set[Case] = field(default_factory=set)
+    planned: int | None = None
+    notes: list[str] = field(default_factory=list)
+    consistent: bool = False
+    problem: str | None = None
+
+    def report(self, lacking: Collection[str]) -> Report:
+        """Runs, and returns what was found; Ctrl-C ends it early."""
+        self.judge.survey.declare(lacking, self.settings.dtypes)
+        self.judge.runner.set_threads(1)
+        for kind in self.judge.survey.open_kinds():
+            for function in self.judge.survey.open_functions(kind):
+                self.ledger.tallies[function] = Tally()
+        try:
+            self._explore()
+        except _Enough:
+            pass
+        except KeyboardInterrupt:
+            self.problem = "interrupted; this is what was found until then"
+        except DataError as error:  # the child does not start again
+            self.problem = str(error)
+        found = list(
+            findings(self.judge, self.ledger, diagnosis=self.settings.diagnosis)
+        )
+        if self.settings.shapes is None:
+            found += lenient_findings(self.judge)
+        return self._reported(tuple(found))
+
+    def _explore(self) -> None:
+        if self.settings.shapes is not None:
+            self._judge_all(self.settings.shapes)
+            return
+        seed = self.settings.seed
+        if self.settings.profile == "full":
+            self._judge_all((*corners(seed), *every_cell(seed)))
+            return
+        self._judge_all(corners(seed))
+        self.planned = None
+        self._judge_random()
+
+    def _late(self) -> bool:
+        """Whether the time is over; sooner where failures have to be shrunk."""
+        if self.settings.profile != "quick" or self.settings.shapes is not None:
+            return False
+        reserve = SHRINKING if self.ledger.seen else 0.0
+        return time.monotonic() - self.begun > self.settings.seconds - reserve
+
+    def _judge_all(self, given: Collection[Case]) -> None:
+        """Judges cases, and then what the laws say of those that came out right."""
+        self.planned = len(given)
+        right = [case for wanted in given for case in self._judge(wanted)]
+        for case in right:
+            if self._late():
+                raise _Enough
+            self._judge_laws(case, every_law=True)
+
+    def _judge_random(self) -> None:
+        """Judges random configurations until the time is over; convolutions most."""
+        kinds = self.judge.survey.open_kinds()
+        if not kinds:
+            return
+        weighted = [kind for kind in kinds for _ in range(1 + (kind == "conv"))]
+        drawn = st.one_of([cases(kind) for kind in weighted])
+
+        @hypothesis.seed(self.settings.seed)
+        @hypothesis.settings(
+            max_examples=10**6,
+            database=None,
+            deadline=None,
+            phases=[hypothesis.Phase.generate],
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            verbosity=hypothesis.Verbosity.quiet,
+        )
+        @hypothesis.given(drawn)
+        def explore(case: Case) -> None:
+            for right in self._judge(case):
+                self._judge_laws(right, every_law=False)
+
+        explore()
+
+    def _judge(self, wanted: Case) -> Iterator[Case]:
+        """Judges a case, fitted to what the subject has; yields it if it is right."""
+        if self._late():
+            raise _Enough
+        survey = self.judge.survey
+        lacks = survey.missing(wanted.kind)
+        case = without(wanted, lacks)
+        if f"rank {case.rank}" in lacks or case in self.judged:
+            return
+        self.judged.add(case)
+        verdicts = list(self.judge.verdicts(case))
+        for verdict in verdicts:
+            self.ledger.add(verdict)
+        if all(verdict.unsupported for verdict in verdicts):
+            if survey.missing(wanted.kind) != lacks:
+                yield from self._judge(wanted)  # with what was learnt
+        elif not any(verdict.failures for verdict in verdicts):
+            yield case
+        elif not self.consistent and case.kind == "conv":
+            self._judge_consistency(case)
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        if self.settings.progress is not None:
+            seconds = time.monotonic() - self.begun
+            count = len(self.judged)
+            self.settings.progress(count, self.planned, seconds, self.ledger.failures)
+
+    def _judge_laws(self, case: Case, *, every_law: bool) -> None:
+        """Asks every law of a case, or one of them, and one call once more."""
+        laws = self.judge.laws(case)
+        if not every_law and laws:
+            laws = [laws[case.seed % len(laws)]]
+        verdicts = [self.judge.law(law, case) for law in laws]
+        functions = self.judge.survey.fitting_functions(case)
+        if functions:
+            function = functions[case.seed % len(functions)]
+            threads = 2 if every_law and case.seed % _THREADED == 0 else None
+            verdicts.append(self.judge.repeats(case, function, threads))
+        for verdict in verdicts:
+            if verdict is not None:
+                self.ledger.add(verdict)
+
+    def _judge_consistency(self, case: Case) -> None:
+        """Notes whether gradients and a wrong forward pass at least fit together."""
+        if not any(key[:2] == ("conv", "y") for key in self.ledger.seen):
+            return
+        fits = self.judge.is_consistent(case)
+        if fits is not None:
+            self.consistent = True
+            what = "are" if fits else "are not"
+            self.notes.append(
+                f"the gradients {what} those of the wrong forward pass: "
+                f"<dy, y> {'==' if fits else '!='} <dx, x>"
+            )
+
+    def _reported(self, found: tuple[Finding, ...]) -> Report:
+        settings = self.settings
+        slopes = sorted(self.judge.slopes)
+        if slopes:
+            self.notes.append(f"relu_backward: the slope at 0 is {', '.join(slopes)}")
+        if self.problem is None and not self.ledger.judged_any:
+            self.problem = "every function is missing or refuses its input"
+        unsupported = dict(self.judge.survey.summary())
+        for function, reason in self.ledger.lacking.items():
+            unsupported[f"{function}, some calls"] = reason
+        for name in sorted(self.judge.absent):
+            unsupported[name] = "None was returned"
+        return Report(
+            subject=self.name,
+            versions=self.judge.runner.versions,
+            profile="shapes" if settings.shapes is not None else settings.profile,
+            seed=settings.seed,
+            dtypes=settings.dtypes,
+            arithmetic=self.judge.arithmetic.text,
+            seconds=time.monotonic() - self.begun,
+            configurations=len(self.judged),
+            planned=self.planned,
+            tallies=self.ledger.tallies,
+            unsupported=unsupported,
+            notes=tuple(self.notes),
+            findings=found,
+            problem=self.problem,
+            laws=self.ledger.laws,
+            strict=settings.strict,
+        )

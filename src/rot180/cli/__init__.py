@@ -1,0 +1,22 @@
+"""The command line: `rot180 train`, `rot180 check` and `rot180 info`.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+import click
+
+from rot180.cli._check import check
+from rot180.cli._info import info
+from rot180.cli._train import train
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rot180")
+def main() -> None:
+    """Convolutional networks on the CPU, forward and backward from one definition."""
+
+
+for command in (train, check, info):
+    main.add_command(command)

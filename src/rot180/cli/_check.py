@@ -1,0 +1,234 @@
+"""`rot180 check`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+
+from rot180.cli._shared import Positive
+from rot180.errors import Rot180Error
+
+__all__ = ["check"]
+
+_FUNCTIONS: Final = (
+    "conv", "conv_input_grad", "conv_weight_grad", "conv_backward",
+    "conv_double_backward", "conv_transpose", "conv_transpose_backward", "max_pool",
+    "max_pool_backward", "avg_pool", "avg_pool_backward", "relu", "relu_backward",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("subject")
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="quick: the corners where real bugs were, then random configurations until "
+    "--seconds have passed. full: every pair of values of all parameters; minutes.",
+)
+@click.option(
+    "--shapes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Judge these convolutions instead of a profile: one a line, written as "
+    "oneDNN's benchdnn does, such as g1mb8ic64ih56oc64oh56kh3ph1.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Decides the values and the random configurations. Another seed sees others.",
+)
+@click.option(
+    "--seconds",
+    type=Positive(),
+    default=30.0,
+    show_default=True,
+    help="How long the quick profile looks. More time finds rarer mistakes.",
+)
+@click.option(
+    "--timeout",
+    type=Positive(),
+    default=10.0,
+    show_default=True,
+    help="Seconds after which one call counts as hung and its process is ended.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(["float32", "float64"]),
+    multiple=True,
+    help="What to judge; may be given twice.  [default: both]",
+)
+@click.option(
+    "--arithmetic",
+    type=click.Choice(["exact", "direct", "fft", "winograd", "tf32"]),
+    help="How far numbers may be off. exact: not at all, as the data are small "
+    "integers. The others are the error that this way of computing can make, worked "
+    "out before each call.  [default: what SUBJECT declares in ARITHMETIC, else exact]",
+)
+@click.option(
+    "--without",
+    "lacking",
+    multiple=True,
+    metavar="FEATURE",
+    help="What SUBJECT does not have, such as groups, dilation, 'rank 3' or "
+    "'padding per side'; may be repeated. It is reported as not supported, never as "
+    "passed.",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(_FUNCTIONS),
+    metavar="FUNCTION",
+    help="Judge this function, such as conv_backward; may be repeated.",
+)
+@click.option(
+    "--no-diagnosis",
+    is_flag=True,
+    help="Do not say which known mistake it looks like; for teachers and graders.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Accepting input that means nothing, such as dilation 0, is wrong too.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write the report as JSON; - prints it instead of the table.",
+)
+@click.option(
+    "--markdown",
+    "markdown_file",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write the report as Markdown, for a build's summary; - prints it instead.",
+)
+@click.option(
+    "--reproductions",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write a script for each finding, which needs only NumPy and SUBJECT, into "
+    "this folder.  [default: they are printed]",
+)
+def check(
+    subject: str,
+    profile: Literal["quick", "full"],
+    shapes: Path | None,
+    seed: int,
+    seconds: float,
+    timeout: float,
+    dtypes: tuple[str, ...],
+    arithmetic: str | None,
+    lacking: tuple[str, ...],
+    only: tuple[str, ...],
+    no_diagnosis: bool,
+    strict: bool,
+    json_file: str | None,
+    markdown_file: str | None,
+    reproductions: Path | None,
+) -> None:
+    """Judge convolution code: are its results and gradients right?
+
+    SUBJECT is a Python file (my_conv.py), a module (package.conv), a name in one
+    (my_conv.py:Conv2d), or a ready adapter: torch, jax, scipy, onnx, convnet, rot180.
+    It offers functions such as
+
+    \b
+      conv(x, w, b=None, *, stride, padding, dilation, groups) -> y
+      conv_backward(dy, x, w, *, stride, padding, ...) -> (dx, dw, db)
+
+    or conv_forward_naive and conv_backward_naive, or a class with forward and backward.
+    Every result is compared with an oracle on small integers, on which sums are exact,
+    so that no tolerance hides a mistake. What SUBJECT does not have, or answers with
+    NotImplementedError, is reported as not supported. A wrong result is shown on the
+    smallest configuration found, with its formula and a script that shows it again.
+
+    \b
+    Examples:
+      rot180 check my_conv.py
+      rot180 check my_conv.py --only conv_backward --without groups
+      rot180 check torch --dtype float64 --seed 7
+      rot180 check my_winograd.py --arithmetic winograd --dtype float32
+      rot180 check my_conv.py --shapes resnet.txt
+      rot180 check my_conv.py --json report.json --reproductions found
+
+    SUBJECT runs in a process of its own, so that a crash or a hang is a finding and no
+    end. That is no sandbox: it can do all that you can.
+
+    \b
+    Exit status:
+      0  nothing is wrong in what was judged
+      1  something is wrong (with --strict, also accepting invalid input)
+      2  the check could not run, or nothing could be judged
+    """  # noqa: D301
+    from rot180 import check as checking
+
+    if json_file == "-" and markdown_file == "-":
+        raise click.UsageError("--json - and --markdown - cannot both print.")
+    try:
+        with _check_progress() as progress:
+            report = checking.check(
+                subject,
+                profile=profile,
+                shapes=shapes,
+                seed=seed,
+                seconds=seconds,
+                timeout=timeout,
+                dtypes=dtypes or ("float32", "float64"),
+                arithmetic=arithmetic,
+                lacking=lacking,
+                only=only,
+                diagnosis=not no_diagnosis,
+                strict=strict,
+                progress=progress,
+            )
+        files = (
+            checking.write_reproductions(report, reproductions) if reproductions else ()
+        )
+        _write_report(json_file, checking.to_json(report) + "\n")
+        _write_report(markdown_file, checking.to_markdown(report))
+    except (Rot180Error, OSError) as error:
+        # 2, not click's 1: that would say that the code is wrong.
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    if "-" not in (json_file, markdown_file):
+        from rich.console import Console
+
+        checking.show(report, Console(), diagnosis=not no_diagnosis, files=files)
+    sys.exit(report.status)
+
+
+def _write_report(path: str | None, text: str) -> None:
+    if path == "-":
+        click.echo(text, nl=False)
+    elif path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _check_progress() -> Iterator[Callable[[int, int | None, float, int], None] | None]:
+    """Shows a line of progress on a terminal's standard error; yields what moves it."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("starting") as status:
+
+        def move(done: int, planned: int | None, seconds: float, failed: int) -> None:
+            of = f" of {planned}" if planned else ""
+            status.update(
+                f"{done}{of} configurations, {failed} failures, {seconds:.0f} s"
+            )
+
+        yield move
