@@ -32,14 +32,16 @@ class Arithmetic:
     Attributes:
         name: As on the command line.
         text: What a report says about it.
-        bound: `(case, function, operands, magnitudes)` to the largest error of each
-            output; `magnitudes` are the results on the operands' absolute values, one
-            number above every sum of magnitudes of terms.
+        bound: `(case, operands, sums)` to the largest error of each number of an
+            output; `sums` are the results on the operands' absolute values.
+        largest: The largest magnitude of operands on which a mistake, which is off by
+            one or more, exceeds the bound; None for no limit.
     """
 
     name: str
     text: str
     bound: Callable[[Case, Operands, Array], Array] | None
+    largest: int | None = None
 
     def bounds(
         self, case: Case, function: str, operands: Operands, count: int
@@ -127,6 +129,7 @@ ARITHMETICS: Final[Mapping[str, Arithmetic]] = MappingProxyType(
                 "Winograd F(4, 3): within 190**rank n u times the number of terms and "
                 "the operands' largest magnitudes",
                 _winograd,
+                largest=1,
             ),
         )
     }

@@ -13,7 +13,6 @@ from rot180.check._formula import formula
 from rot180.check._judge import Judge
 from rot180.check._ledger import Ledger, Seen
 from rot180.check._nonsense import accepted_nonsense
-from rot180.check._oracle import operands
 from rot180.check._reproduce import reproduction
 from rot180.check._shrink import shrink
 
@@ -76,7 +75,7 @@ def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
 
 def _again(judge: Judge, case: Case, first: Failure) -> Failure | None:
     """Returns the same failure on another case, None if it is not there."""
-    verdict = judge.verdict(case, first.function, operands(case))
+    verdict = judge.verdict(case, first.function, judge.operands(case))
     for failure in verdict.failures:
         if failure.output == first.output and _alike(failure.reason, first.reason):
             return failure

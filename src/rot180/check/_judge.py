@@ -81,9 +81,13 @@ class Judge:
     absent: set[str] = field(default_factory=set)
     _endings: dict[str, int] = field(default_factory=dict)
 
+    def operands(self, case: Case) -> dict[str, Array]:
+        """Returns the operands to judge a case on."""
+        return operands(case, most=self.arithmetic.largest)
+
     def verdicts(self, case: Case) -> Iterator[Verdict]:
         """Judges every function of the case's operation against the oracle."""
-        given = operands(case)
+        given = self.operands(case)
         for function in self.survey.fitting_functions(case):
             yield self.verdict(case, function, given)
 
@@ -103,7 +107,7 @@ class Judge:
         return Verdict(case, function, failures)
 
     def _plain_call(self, case: Case, function: str) -> Outcome:
-        return self.call(case, function, operands(case))
+        return self.call(case, function, self.operands(case))
 
     def call(self, case: Case, function: str, given: Operands) -> Outcome:
         """Calls the subject; counts the calls that it did not survive."""
@@ -247,7 +251,7 @@ class Judge:
 
     def repeats(self, case: Case, function: str, threads: int | None) -> Verdict | None:
         """Judges whether the same call gives the same bits, with more threads too."""
-        given = operands(case)
+        given = self.operands(case)
         first = self.call(case, function, given)
         how = "a second time" if threads is None else f"with {threads} threads"
         if threads is not None and not self.runner.set_threads(threads):

@@ -39,7 +39,8 @@ def accepted_nonsense(judge: Judge) -> Iterator[Failure]:
             given = _spoilt(operands(case), wrong)
             options = case.options() | {n: v for n, v in wrong.items() if n != "b"}
             pairs = arguments(case, kind, given)
-            outcome = judge.runner.call(kind, pairs, options, frozenset({"groups"}))
+            droppable = case.droppable() - wrong.keys()
+            outcome = judge.runner.call(kind, pairs, options, droppable)
             if isinstance(outcome, Values):
                 yield _accepted(case, kind, wrong, words, given)
 

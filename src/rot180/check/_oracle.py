@@ -93,11 +93,14 @@ def output_size(case: Case) -> tuple[int, ...]:
     return size
 
 
-def operands(case: Case, rng: np.random.Generator | None = None) -> dict[str, Array]:
+def operands(
+    case: Case, rng: np.random.Generator | None = None, *, most: int | None = None
+) -> dict[str, Array]:
     """Returns random operands by name, of every function of the case's operation.
 
     `case.seed` decides the values, unless a generator is given: whether they are one
-    digit long, or use the dtype's whole width, or are fractions.
+    digit long, or use the dtype's whole width, or are fractions. No magnitude exceeds
+    `most`, if it is given.
 
     Raises:
         ArgumentError: The sums are too long to be exact in the dtype.
@@ -106,10 +109,10 @@ def operands(case: Case, rng: np.random.Generator | None = None) -> dict[str, Ar
     shapes = _shapes(case)
     if case.kind == "max_pool":
         return _distinct(case, shapes, generator)
-    most, scale = _magnitude(case)
+    largest, scale = (most, 1.0) if most is not None else _magnitude(case)
 
     def values(shape: tuple[int, ...]) -> Array:
-        whole = generator.integers(1, most + 1, shape) * generator.choice(
+        whole = generator.integers(1, largest + 1, shape) * generator.choice(
             [-1, 1], shape
         )
         return np.asarray(whole * scale, case.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,7 +176,9 @@ class _Run:
 
     def _explore(self) -> None:
         if self.settings.shapes is not None:
-            self._judge_all(self.settings.shapes)
+            dtypes = self.settings.dtypes
+            shapes = self.settings.shapes
+            self._judge_all([replace(c, dtype=d) for c in shapes for d in dtypes])
             return
         seed = self.settings.seed
         if self.settings.profile == "full":
@@ -190,11 +192,15 @@ class _Run:
         """Whether the time is over; sooner where failures have to be shrunk."""
         if self.settings.profile != "quick" or self.settings.shapes is not None:
             return False
-        reserve = SHRINKING if self.ledger.seen else 0.0
+        reserve = 0.0
+        if self.ledger.seen:
+            reserve = min(SHRINKING, self.settings.seconds / 4)
         return time.monotonic() - self.begun > self.settings.seconds - reserve
 
     def _judge_all(self, given: Collection[Case]) -> None:
         """Judges cases, and then what the laws say of those that came out right."""
+        kinds = self.judge.survey.open_kinds()
+        given = [case for case in given if case.kind in kinds]
         self.planned = len(given)
         right = [case for wanted in given for case in self._judge(wanted)]
         for case in right:
@@ -235,6 +241,8 @@ class _Run:
         lacks = survey.missing(wanted.kind)
         case = without(wanted, lacks)
         if f"rank {case.rank}" in lacks or case in self.judged:
+            return
+        if not survey.fitting_functions(case):
             return
         self.judged.add(case)
         verdicts = list(self.judge.verdicts(case))
@@ -291,8 +299,10 @@ class _Run:
         if self.problem is None and not self.ledger.judged_any:
             self.problem = "every function is missing or refuses its input"
         unsupported = dict(self.judge.survey.summary())
+        known = set(unsupported.values())
         for function, reason in self.ledger.lacking.items():
-            unsupported[f"{function}, some calls"] = reason
+            if reason not in known:
+                unsupported[f"{function}, some calls"] = reason
         for name in sorted(self.judge.absent):
             unsupported[name] = "None was returned"
         return Report(

@@ -145,7 +145,7 @@ class Survey:
         if why is None:
             self.shown.setdefault(function, set()).update(base.features())
             return None
-        for other in self._other_bases(case):
+        for other in self._other_bases(case, function):
             if self._refusal(other, call(other, function)) is None:
                 for feature in base.features() - other.features():
                     self._lacks(function, feature, why)
@@ -153,14 +153,14 @@ class Survey:
         self.unsupported[function] = self.given_up[function] = why
         return why
 
-    def _other_bases(self, case: Case) -> Iterator[Case]:
-        """Yields plain cases that differ in the dtype, the rank, or both."""
+    def _other_bases(self, case: Case, function: str) -> Iterator[Case]:
+        """Yields plain cases that differ in the rank, the dtype, or both."""
         other = "float64" if case.dtype == "float32" else "float32"
-        for dtype in (other, case.dtype):
+        for dtype in (case.dtype, other):
             for rank in (case.rank, 2, 1, 3):
                 if rank == case.rank and dtype == case.dtype:
                     continue
-                if not {f"rank {rank}", dtype} & self.skipped.get(case.kind, set()):
+                if not {f"rank {rank}", dtype} & self.skipped[function]:
                     yield plain(case.kind, rank=rank, dtype=dtype)
 
     def _lacks(self, function: str, feature: str, reason: str) -> None:
