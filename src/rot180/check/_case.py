@@ -413,4 +413,32 @@ def fitted(case: Case) -> Case:
             for (low, high), k in zip(case.padding, case.kernel_size, strict=True)
         )
         case = replace(case, padding=half)
+        case = replace(case, padding=_seen_from_inside(case))
     return case
+
+
+def _seen_from_inside(case: Case) -> tuple[Pair, ...]:
+    """Returns the padding, 0 where a window would lie in it alone.
+
+    What a pooling gives there is a matter of convention, and what its gradient does.
+    """
+    window, size = _pooling(case), case.size
+    rows = ops.pool_counts(window, size, ((0, 0),) * case.rank)
+    pads = zip(case.padding, rows, strict=True)
+    return tuple(pair if all(row) else (0, 0) for pair, row in pads)  # type: ignore[misc]
+
+
+def _pooling(case: Case) -> ops.Window:
+    """Returns the window of a pooling, as far as it reaches with `ceil_mode`."""
+    x = ops.TensorType((1, 1, *case.size), case.dtype)
+    pool = ops.pool_op(
+        "check",
+        "max",
+        x,
+        case.kernel_size,
+        stride=case.stride,
+        padding=case.padding,
+        dilation=case.dilation,
+        ceil_mode=case.ceil_mode,
+    )
+    return pool.window

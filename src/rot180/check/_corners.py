@@ -172,6 +172,7 @@ def _pools() -> Iterator[Case]:
     for kind in kinds:
         yield make(kind, kernel_size=2, stride=2, extra=2, in_group=2, images=2)
         yield make(kind, kernel_size=3, extra=3, in_group=2, images=2)  # overlapping
+        yield make(kind, kernel_size=3, extra=3, padding=((1, 1), (0, 1)), in_group=2)
         yield make(kind, kernel_size=3, stride=2, extra=4, in_group=2, padding=(1, 1))
         yield make(kind, kernel_size=(2, 3), stride=(2, 1), extra=(3, 2))
         yield make(kind, kernel_size=2, stride=3, extra=4, in_group=3)  # gaps and tails

@@ -11,7 +11,7 @@ from rot180.check._diagnose import diagnose
 from rot180.check._failure import Diagnosis, Failure, Finding
 from rot180.check._formula import formula
 from rot180.check._judge import Judge
-from rot180.check._ledger import Ledger, Seen
+from rot180.check._ledger import Ledger, Seen, way
 from rot180.check._nonsense import accepted_nonsense
 from rot180.check._reproduce import reproduction
 from rot180.check._shrink import shrink
@@ -77,11 +77,11 @@ def _again(judge: Judge, case: Case, first: Failure) -> Failure | None:
     """Returns the same failure on another case, None if it is not there."""
     verdict = judge.verdict(case, first.function, judge.operands(case))
     for failure in verdict.failures:
-        if failure.output == first.output and _alike(failure.reason, first.reason):
+        if failure.output == first.output and _alike(failure, first):
             return failure
     return None
 
 
-def _alike(found: str, first: str) -> bool:
+def _alike(found: Failure, first: Failure) -> bool:
     """Whether a failure is of the kind looked for; wrong numbers may become NaN."""
-    return found == first or (first == "values" and found == "nan")
+    return way(found) == way(first) or (first.reason, found.reason) == ("values", "nan")

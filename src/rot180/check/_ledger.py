@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,10 +12,12 @@ from rot180.check._failure import Failure
 from rot180.check._judge import Verdict
 from rot180.check._report import Tally
 
-__all__ = ["Ledger", "Seen"]
+__all__ = ["Ledger", "Seen", "way"]
 
 # Failures of one kind that are kept for the diagnosis.
 _KEPT: Final = 24
+# Letters of an exception's message that tell it from another.
+_TOLD_APART: Final = 80
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Ledger:
     Attributes:
         tallies: By function.
         laws: By law.
-        seen: By function, output and reason.
+        seen: By function, output, and in what way it went wrong.
         lacking: Calls that turned out to be unsupported: the function, and why.
     """
 
@@ -63,7 +66,7 @@ class Ledger:
             self._keep(failure)
 
     def _keep(self, failure: Failure) -> None:
-        key = failure.function, failure.output, failure.reason
+        key = failure.function, failure.output, way(failure)
         seen = self.seen.setdefault(key, Seen())
         seen.count += 1
         if len(seen.failures) < _KEPT:
@@ -86,3 +89,10 @@ class Ledger:
     def judged_any(self) -> bool:
         """Whether any function could be judged at all."""
         return any(tally.passed or tally.failed for tally in self.tallies.values())
+
+
+def way(failure: Failure) -> str:
+    """In what way a call went wrong: the reason, or what was raised but its numbers."""
+    if failure.reason != "raised":
+        return failure.reason
+    return re.sub(r"[^A-Za-z]+", " ", failure.message)[:_TOLD_APART]

@@ -84,6 +84,7 @@ def _wrapped(line: str, width: int, indent: str) -> str:
         initial_indent=indent,
         subsequent_indent=f"{indent}    ",
         break_on_hyphens=False,
+        break_long_words=False,  # paths are to be copied
     )
     return filled.replace("\N{NO-BREAK SPACE}", " ")
 

@@ -138,8 +138,8 @@ def _options(failure: Failure) -> str:
     if not neutral:
         return "\n".join(lines)
     names = ", ".join(f'"{name}"' for name in neutral)
-    call = f"options = taken(subject.{failure.function}, {{{names}}}, options)"
-    return "\n".join([*lines, call])
+    given = f"subject.{failure.function}, {{{names}}}, options"
+    return "\n".join([*lines, *_wrapped("options = taken(", given, ")")])
 
 
 def _wrapped(head: str, body: str, tail: str) -> Lines:

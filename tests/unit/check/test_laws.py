@@ -246,7 +246,7 @@ def test_the_triple_alone_passes_a_consistently_wrong_forward() -> None:
 
 def test_a_gradient_given_to_the_last_of_equal_values_is_right_too() -> None:
     def to_the_last(dy: Any, x: Any, kernel_size: Any, **options: Any) -> Any:
-        turned = [np.ascontiguousarray(a[..., ::-1, ::-1]) for a in (dy, x)]
-        return T.max_pool_backward(*turned, kernel_size, **options)[..., ::-1, ::-1]
+        dy, x = (np.ascontiguousarray(a[..., ::-1, ::-1]) for a in (dy, x))
+        return T.max_pool_backward(dy, x, kernel_size, **options)[..., ::-1, ::-1]
 
     assert _broken({"max_pool_backward": to_the_last}, WHOLE) == set()

@@ -48,12 +48,14 @@ HARD: dict[str, dict[str, Any]] = {
 def _terms(case: Case) -> list[tuple[Any, Any, Any]]:
     """The places in `x`, `w` and `y` that meet, from the definition of convolution."""
     (k_size,), (size,) = case.kernel_size, case.size
-    (stride,), (dilation,), ((low, high),) = case.stride, case.dilation, case.padding  # type: ignore[misc]
-    count = (size + low + high - (k_size - 1) * dilation - 1) // stride + 1  # type: ignore[operator]
+    (stride,), (dilation,) = case.stride, case.dilation
+    assert not isinstance(case.padding, str)
+    ((low, high),) = case.padding
+    count = (size + low + high - (k_size - 1) * dilation - 1) // stride + 1
     found = []
     loops = (case.images or 0, case.filters, count, case.in_group, k_size)
     for n, k, p, c, r in np.ndindex(*loops):
-        at = p * stride + r * dilation - low  # type: ignore[operator]
+        at = p * stride + r * dilation - low
         if 0 <= at < size:
             channel = k // case.out_group * case.in_group + c
             found.append(((n, channel, at), (k, c, r), (n, k, p)))

@@ -407,8 +407,8 @@ def test_shapes_of_a_file_are_judged_instead(tmp_path: Path) -> None:
     path = tmp_path / "nets.txt"
     path.write_text("mb1ic2ih6oc3kh3\nmb2ic2ih7oc2kh3sh2ph1\n")
     report = _check(CONV, shapes=path)
-    assert (report.status, report.profile, report.planned) == (0, "shapes", 2)
-    assert report.tallies["conv"].passed == 2
+    assert (report.status, report.profile, report.planned) == (0, "shapes", 4)
+    assert report.tallies["conv"].passed == 4  # each in both dtypes
     wrong = _check({"conv": lambda *a, **k: T.conv(*a, **k) * 2}, shapes=path)
     assert wrong.status == 1
 

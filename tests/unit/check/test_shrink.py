@@ -71,7 +71,7 @@ PLANTED: list[tuple[str, Case, Fails, dict[str, Any]]] = [
     (
         "sides that differ",
         BIG,
-        lambda c: any(low != high for low, high in c.padding),
+        lambda c: any(low != high for low, high in c.window.padding),
         {"padding": (1, 0)},
     ),
     (
@@ -104,7 +104,7 @@ PLANTED: list[tuple[str, Case, Fails, dict[str, Any]]] = [
     (
         "padding that does not count",
         POOL,
-        lambda c: not c.count_include_pad and max(map(max, c.padding)) > 0,
+        lambda c: not c.count_include_pad and max(map(max, c.window.padding)) > 0,
         {"count_include_pad": False, "padding": (0, 1), "kernel_size": 2},
     ),
     (
