@@ -44,7 +44,7 @@ def subject(tmp_path: Path) -> Any:
     return write
 
 
-def _check(*arguments: str, seconds: str = "2") -> Result:
+def _check(*arguments: str, seconds: str = "1") -> Result:
     runner = CliRunner()
     return runner.invoke(main, ("check", "--seconds", seconds, *arguments))
 
@@ -94,7 +94,7 @@ def test_right_code_ends_with_0_and_a_table(subject: Any) -> None:
 
 
 def test_wrong_code_ends_with_1_and_shows_the_mistake(subject: Any) -> None:
-    result = _check(subject(WRONG), seconds="4")
+    result = _check(subject(WRONG), seconds="1")
     assert result.exit_code == 1, result.output
     text = " ".join(result.output.split())
     assert "relu_backward" in text
@@ -120,7 +120,7 @@ def test_a_missing_file_ends_with_2_and_a_message(tmp_path: Path) -> None:
 def test_json_alone_is_on_standard_output_and_strict(
     subject: Any, text: str, status: int
 ) -> None:
-    result = _check(subject(text), "--json", "-", seconds="3")
+    result = _check(subject(text), "--json", "-", seconds="1")
     assert result.exit_code == status
 
     def refuse(constant: str) -> None:
@@ -132,7 +132,7 @@ def test_json_alone_is_on_standard_output_and_strict(
 
 
 def test_markdown_alone_is_on_standard_output(subject: Any) -> None:
-    result = _check(subject(WRONG), "--markdown", "-", seconds="3")
+    result = _check(subject(WRONG), "--markdown", "-", seconds="1")
     assert result.exit_code == 1
     assert result.stdout.startswith("#")
     assert "relu_backward" in result.stdout
@@ -154,7 +154,7 @@ def test_reproductions_fail_by_themselves_until_the_code_is_mended(
 ) -> None:
     folder = tmp_path / "found"
     path = subject(WRONG)
-    result = _check(path, "--reproductions", str(folder), seconds="3")
+    result = _check(path, "--reproductions", str(folder), seconds="1")
     assert result.exit_code == 1, result.output
     (script,) = folder.iterdir()
     assert str(script) in result.output  # in one piece, to be copied

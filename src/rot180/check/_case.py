@@ -47,6 +47,7 @@ class Parameter:
         neutral: The simplest value; shrinking goes towards it.
         levels: The values that the full profile combines with all other parameters'.
         drawn: The values that random cases draw from.
+        most: Up to what one parameter of a random case may grow, the others small.
         kinds: The operations that have the parameter.
         each: Whether there is one value for each dimension.
         option: Whether it is passed to the subject by name: `"always"`, or `"set"`
@@ -63,6 +64,7 @@ class Parameter:
     each: bool = False
     option: Literal["always", "set", "no"] = "no"
     feature: str | None = None
+    most: int | None = None
     name: str = ""
 
 
@@ -91,14 +93,15 @@ class Case:
     kind: Kind = "conv"
     dtype: str = _parameter("float32", "float64", kinds=KINDS, feature="dtype")
     images: int | None = _parameter(
-        1, 2, 3, 0, None, drawn=(1, 2, 3, 4, 5, 0, None), kinds=KINDS
+        1, 2, 3, 0, None, drawn=(1, 1, 2, 2, 3, 4, 5, 0, None), kinds=KINDS, most=20
     )
     groups: int = _parameter(
         1,
         2,
         3,
         8,
-        drawn=(1, 1, 1, 2, 3, 4, 5, 8, 16, 24),
+        drawn=(1, 1, 1, 1, 2, 2, 3, 4, 5, 8),
+        most=48,
         kinds=CONV,
         option="always",
         feature="groups",
@@ -111,37 +114,53 @@ class Case:
         8,
         9,
         17,
-        drawn=(*range(1, 10), 16, 17, 24, 33),
+        drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
         kinds=(*CONV, *POOL, "relu"),
+        most=130,
     )
     out_group: int = _parameter(
-        1, 2, 3, 5, 8, 9, 17, drawn=(*range(1, 10), 16, 17, 24, 33), kinds=CONV
+        1,
+        2,
+        3,
+        5,
+        8,
+        9,
+        17,
+        drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
+        kinds=CONV,
+        most=130,
     )
     kernel_size: tuple[int, ...] = _parameter(
-        1, 2, 3, 4, 5, kinds=(*CONV, *POOL), each=True
+        1, 2, 3, 4, 5, drawn=(1, 2, 2, 3, 3, 3, 4, 5), each=True, most=13
     )
     extra: tuple[int, ...] = _parameter(
-        0, 1, 2, 3, 5, drawn=range(10), kinds=KINDS, each=True
+        0, 1, 2, 3, 5, drawn=range(10), kinds=KINDS, each=True, most=100
     )
     stride: tuple[int, ...] = _parameter(
         1,
         2,
         3,
-        drawn=(1, 1, 2, 2, 3, 4, 5),
+        drawn=(1, 1, 1, 2, 2, 3, 4, 5),
         each=True,
+        most=9,
         option="always",
         feature="stride",
     )
     padding: tuple[Pair, ...] | str = _parameter(
-        *_PADS, drawn=_DRAWN_PADS, each=True, option="always", feature="padding"
+        *_PADS,
+        drawn=(*((0, 0), (1, 1)) * 9, *_DRAWN_PADS),
+        each=True,
+        option="always",
+        feature="padding",
     )
     dilation: tuple[int, ...] = _parameter(
         1,
         2,
         3,
-        drawn=(1, 1, 2, 3, 4),
+        drawn=(1, 1, 1, 2, 3, 4),
         kinds=(*CONV, "max_pool"),
         each=True,
+        most=14,
         option="always",
         feature="dilation",
     )
@@ -311,17 +330,41 @@ class Case:
         yield from self._features_by_dimension()
 
     def _features_by_dimension(self) -> Iterator[str]:
-        values = [self.stride, self.dilation, self.output_padding, self.padding]
-        if any(isinstance(v, tuple) and len(set(v)) > 1 for v in values):
-            yield "per dimension"
-        if self.kind in POOL and len(set(self.kernel_size)) > 1:
-            yield "per dimension"
+        for name in self._given_by_dimension():
+            if len(set(getattr(self, name))) > 1:
+                yield f"{name} per dimension"
+        if set(self.kernel_size) != {3}:
+            yield "kernel other than 3"
+        if any(self.remainder()):
+            yield "remainder"
         if isinstance(self.padding, str):
             return
         if any(low != high for low, high in self.padding):
             yield "padding per side"
         if any(side < 0 for pair in self.padding for side in pair):
             yield "negative padding"
+
+    def _given_by_dimension(self) -> Iterator[str]:
+        """Yields the options that are numbers for each dimension."""
+        for known in parameters(self.kind):
+            words = isinstance(getattr(self, known.name), str)
+            if known.each and known.option != "no" and not words:
+                yield known.name
+        if self.kind in POOL:
+            yield "kernel_size"
+
+    def remainder(self) -> tuple[int, ...]:
+        """Returns how many positions the stride leaves behind the last full window."""
+        if self.kind in ("conv_transpose", "relu"):
+            return (0,) * self.rank
+        pads = self.window.padding
+        spans = self.window.span
+        return tuple(
+            (size + low + high - span) % step
+            for size, (low, high), span, step in zip(
+                self.size, pads, spans, self.stride, strict=True
+            )
+        )
 
     def work(self) -> int:
         """Returns roughly how many multiplications one pass takes."""

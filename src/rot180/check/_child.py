@@ -19,8 +19,10 @@ import traceback
 from typing import Any
 
 from rot180.check._channel import Channel
-from rot180.check._invoke import Call, invoke, own_frames
+from rot180.check._invoke import Call, Earlier, invoke
+from rot180.check._outcome import printable
 from rot180.check._poison import poison
+from rot180.check._raised import own_frames
 from rot180.check._subject import Facts, Subject, load
 from rot180.errors import Rot180Error
 
@@ -65,12 +67,23 @@ def _end_with_parent() -> None:
 
 
 def _serve(channel: Channel) -> None:
-    spec = channel.receive()
+    process = os.getpid()
+    number, spec = channel.receive()
     sys.argv = [spec]
     answer, subject = _load(spec)
-    channel.send(answer)
+    _send(channel, process, (number, answer))
+    earlier = Earlier()
     while subject is not None:
-        channel.send(_answer(subject, channel.receive()))
+        number, request = channel.receive()
+        answer = _answer(subject, request, earlier)
+        _send(channel, process, (number, answer))
+
+
+def _send(channel: Channel, process: int, message: tuple[int, Any]) -> None:
+    """Sends an answer; a copy of the process, which the subject made, ends instead."""
+    if os.getpid() != process:
+        os._exit(0)
+    channel.send(message)
 
 
 def _load(spec: str) -> tuple[Facts | str, Subject | None]:
@@ -80,7 +93,7 @@ def _load(spec: str) -> tuple[Facts | str, Subject | None]:
     except Rot180Error as error:
         return str(error), None
     except BaseException as error:
-        return _describe(spec, error), None
+        return printable(_describe(spec, error)), None
     return subject.facts, subject
 
 
@@ -94,10 +107,10 @@ def _describe(spec: str, error: BaseException) -> str:
     return text.rstrip()
 
 
-def _answer(subject: Subject, request: Call | int) -> Any:
+def _answer(subject: Subject, request: Call | int, earlier: Earlier) -> Any:
     """The outcome of a call; or whether the number of threads could be set."""
     if isinstance(request, Call):
-        return invoke(subject, request, (BaseException,))
+        return invoke(subject, request, earlier, (BaseException,))
     return set_threads(subject, request)
 
 

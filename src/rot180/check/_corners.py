@@ -14,7 +14,7 @@ from rot180.check._case import KINDS, Case, Kind, make
 __all__ = ["corners"]
 
 # Channel counts at which vector code changes its path; 24 groups were once wrong alone.
-_COUNTS = (1, 2, 3, 5, 8, 9, 16, 17, 24, 33)
+_COUNTS = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33)
 
 
 def corners(seed: int = 0) -> tuple[Case, ...]:
@@ -104,6 +104,21 @@ def _convs() -> Iterator[Case]:
         yield make(kernel_size=2, extra=2, in_group=2, out_group=count, stride=2)
         yield make(kernel_size=2, extra=2, groups=count)
         yield make(kernel_size=1, extra=2, in_group=count, out_group=count)
+    # Past the width of vectors, tiles and blocks, one thing at a time.
+    deep = {"in_group": 8, "out_group": 9}
+    yield make(kernel_size=3, extra=(8, 18), padding=(1, 1), bias=True, **deep)
+    yield make(kernel_size=2, extra=(17, 16), out_group=2)
+    yield make(kernel_size=3, extra=1, in_group=33, out_group=2)
+    yield make(rank=3, kernel_size=2, extra=(9, 10, 9))
+    yield make(kernel_size=3, extra=(3, 2), padding=(1, 1), in_group=16, out_group=16)
+    yield make(kernel_size=7, extra=(9, 35), padding=(3, 3), stride=2, out_group=2)
+    yield make(kernel_size=1, extra=(4, 6), padding=(1, 1), stride=2, in_group=2)
+    yield make(kernel_size=3, extra=(5, 6), padding=(1, 1), groups=33)
+    yield make(kernel_size=2, extra=2, images=17, in_group=2, out_group=2)
+    yield make(kernel_size=1, extra=(0, 1), in_group=65, out_group=67)
+    yield make(kernel_size=2, extra=1, groups=2, in_group=33, out_group=18)
+    yield make(rank=1, kernel_size=2, extra=70_000)
+    yield make(kernel_size=2, extra=(40, 2), stride=(6, 1), dilation=(1, 5))
     # One and three dimensions.
     for rank in (1, 3):
         yield make(rank=rank, kernel_size=3, extra=3, **both, bias=True)
@@ -195,6 +210,7 @@ def _pools() -> Iterator[Case]:
                 padding=(1, 1),
             )
         yield make(kind, kernel_size=1, extra=2)
+        yield make(kind, kernel_size=2, stride=2, extra=(1, 38), in_group=17)
         yield make(kind, kernel_size=3, padding=(1, 0), stride=2, extra=2)
         yield make(kind, kernel_size=2, stride=2, extra=2, images=0)
         yield make(

@@ -27,7 +27,8 @@ PAIRS = {"conv": (4, 2), "max_pool": (2, 2), "relu": (1, 2)}
 NEUTRAL = {"dilation": 1, "groups": 1, "ceil_mode": False}
 LIMITS = (
     *("rank 1", "rank 3", "groups", "dilation", "flip", "layout", "ceil_mode"),
-    *("per dimension", "padding per side", "negative padding", "padding by name"),
+    *("stride per dimension", "padding per dimension"),
+    *("padding per side", "negative padding", "padding by name"),
     "no image axis",
 )
 

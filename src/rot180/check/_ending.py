@@ -9,13 +9,15 @@ from typing import Any, Final
 from rot180.check._definition import shape, sums
 from rot180.check._failure import OUTPUTS, Failure, Reason
 from rot180.check._literal import array_literal, literal
-from rot180.check._loops import definition
+from rot180.check._loops import definition, maxima
 from rot180.check._oracle import arguments
 from rot180.check._outcome import Array
 
-__all__ = ["ending", "needed"]
+__all__ = ["LAST_RESULT", "call", "ending", "kept", "needed", "stands_for_itself"]
 
 Lines = list[str]
+# What a call changed, in place of the name of an operand.
+LAST_RESULT: Final = "the result of the call before"
 
 
 def ending(failure: Failure, seconds: float) -> Lines:
@@ -25,7 +27,15 @@ def ending(failure: Failure, seconds: float) -> Lines:
         failure: What went wrong; its operands are variables of the script by now.
         seconds: After how long a call that does not return is ended.
     """
+    if stands_for_itself(failure):
+        return _LAWS[failure.law](failure)
     return _ENDINGS[failure.reason](failure, seconds)
+
+
+def stands_for_itself(failure: Failure) -> bool:
+    """Whether a law was broken in a call whose right result is not the only one."""
+    has_result = failure.expected is not None
+    return failure.reason == "values" and failure.law in _LAWS and not has_result
 
 
 def needed(failure: Failure) -> Mapping[str, Array]:
@@ -38,7 +48,8 @@ def _arguments(failure: Failure) -> tuple[tuple[str, Any], ...]:
     return arguments(failure.case, failure.function, failure.operands)
 
 
-def _call(failure: Failure) -> str:
+def call(failure: Failure) -> str:
+    """Returns the call, on variables of the script."""
     given = [
         name if name in failure.operands else literal(value)
         for name, value in _arguments(failure)
@@ -52,7 +63,7 @@ def _call_for(failure: Failure, output: str) -> str:
     """The call and, of several outputs, the choice of one."""
     outputs = OUTPUTS[failure.function]
     place = f"[{outputs.index(output)}]" if len(outputs) > 1 else ""
-    return _call(failure) + place
+    return call(failure) + place
 
 
 def _outputs(failure: Failure) -> tuple[str, ...]:
@@ -117,7 +128,7 @@ def _dtype(failure: Failure, seconds: float) -> Lines:
 
 def _type(failure: Failure, seconds: float) -> Lines:
     outputs = OUTPUTS[failure.function]
-    lines = [f"got = {_call(failure)}", 'print("got", type(got))']
+    lines = [f"got = {call(failure)}", 'print("got", type(got))']
     if len(outputs) > 1:
         lines += [
             f"assert isinstance(got, tuple | list) and len(got) == {len(outputs)}"
@@ -136,11 +147,11 @@ def _type(failure: Failure, seconds: float) -> Lines:
 
 
 def _raised(failure: Failure, seconds: float) -> Lines:
-    return [f"print({_call(failure)})  # raises"]
+    return [f"print({call(failure)})  # raises"]
 
 
 def _died(failure: Failure, seconds: float) -> Lines:
-    return [f"print({_call(failure)})  # ends the process"]
+    return [f"print({call(failure)})  # ends the process"]
 
 
 def _timeout(failure: Failure, seconds: float) -> Lines:
@@ -148,22 +159,46 @@ def _timeout(failure: Failure, seconds: float) -> Lines:
         f"# The call does not return. After {seconds:g} seconds it is shown where it",
         "# is, and the process ends with status 1.",
         f"faulthandler.dump_traceback_later({seconds:g}, exit=True)",
-        f"print({_call(failure)})",
+        f"print({call(failure)})",
         "faulthandler.cancel_dump_traceback_later()",
     ]
 
 
 def _wrote(failure: Failure, seconds: float) -> Lines:
+    if failure.output == LAST_RESULT:
+        return _wrote_result(failure)
     names = list(needed(failure))
     pairs = ", ".join(f'"{name}": {name}' for name in names)
     return [
         f"operands = {{{pairs}}}",
         "before = {name: array.copy() for name, array in operands.items()}",
-        f"{_call(failure)}",
+        f"{call(failure)}",
         "for name, array in operands.items():",
         "    print(name, 'before:', before[name], 'after:', array, sep='\\n')",
         "for name, array in operands.items():",
         '    assert array.tobytes() == before[name].tobytes(), f"{name} was changed"',
+    ]
+
+
+def _wrote_result(failure: Failure) -> Lines:
+    """A call that overwrites `results` of the first, of which there are `copies`."""
+    return [
+        f"{call(failure)}",
+        "for result, copy in zip(results, copies):",
+        '    print("before:", copy, "after:", np.asarray(result), sep="\\n")',
+        "for result, copy in zip(results, copies):",
+        "    same = np.asarray(result).tobytes() == copy.tobytes()",
+        '    assert same, "the second call changed the result of the first"',
+    ]
+
+
+def kept(failure: Failure) -> Lines:
+    """Returns the lines of a first call whose results are kept, and copied."""
+    several = len(OUTPUTS[failure.function]) > 1
+    results = call(failure) if several else f"[{call(failure)}]"
+    return [
+        f"results = [result for result in {results} if result is not None]",
+        "copies = [np.array(result) for result in results]",
     ]
 
 
@@ -185,7 +220,7 @@ def _repeat(failure: Failure, seconds: float) -> Lines:
 def _invalid(failure: Failure, seconds: float) -> Lines:
     return [
         "try:",
-        f"    got = {_call(failure)}",
+        f"    got = {call(failure)}",
         "except Exception as refusal:",
         '    print("refused:", refusal)',
         "else:",
@@ -194,6 +229,37 @@ def _invalid(failure: Failure, seconds: float) -> Lines:
     ]
 
 
+def _law_of_sums(failure: Failure) -> Lines:
+    return [
+        "# The law: every number of dy is handed on whole, so that the sums are equal,",
+        "# but for the rounding of the additions.",
+        f"got = np.asarray({call(failure)})",
+        'of_dx, of_dy = got.sum(dtype="float64"), dy.sum(dtype="float64")',
+        f'eps = np.finfo("{failure.case.dtype}").eps',
+        'allowed = 64 * eps * abs(dy).sum(dtype="float64")',
+        'print("dx:", got, "sum of dx:", of_dx, "sum of dy:", of_dy, sep="\\n")',
+        'assert abs(of_dx - of_dy) <= allowed, f"{of_dx} is not {of_dy}"',
+    ]
+
+
+def _law_of_ties(failure: Failure) -> Lines:
+    return [
+        "# The law: only what is the largest in some window gets a gradient; which of",
+        "# several equals does is free.",
+        *maxima(failure.case),
+        "",
+        f"got = np.asarray({call(failure)})",
+        'print("x:", x, "dx:", got, sep="\\n")',
+        "wrong = (got != 0) & ~is_maximum",
+        'assert not wrong.any(), f"{wrong.sum()} of {wrong.size} are wrong"',
+    ]
+
+
+# Laws that a single call can break, where several results are right.
+_LAWS: Final[Mapping[str, Callable[[Failure], Lines]]] = {
+    "sum": _law_of_sums,
+    "ties": _law_of_ties,
+}
 _ENDINGS: Final[Mapping[Reason, Callable[[Failure, float], Lines]]] = {
     "values": _values,
     "nan": _values,

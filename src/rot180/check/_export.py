@@ -20,6 +20,7 @@ from rot180.check._words import (
     lacking,
     laws,
     plural,
+    remark,
     rows,
     title,
     verdict,
@@ -43,9 +44,10 @@ def to_json(report: Report) -> str:
     - `status`: the exit status; `verdict`: the last lines, as text.
     - `functions`, `laws`: by name, `{"passed", "failed", "unsupported"}`.
     - `findings`: a list of objects with `title`, `function`, `output`, `reason`,
-      `message`, `law`, `count`, `call`, `case`, `first`, `formula`, `cell`, `operands`
-      (arrays by name), `expected`, `got`, `bound` (arrays or null), `diagnoses` (a list
-      of `{"name", "text", "explained", "of"}`) and `reproduction`, a Python script.
+      `message`, `remark`, `law`, `count`, `call`, `case`, `first`, `formula`, `cell`,
+      `operands` (arrays by name), `expected`, `got`, `bound` (arrays or null),
+      `diagnoses` (a list of `{"name", "text", "explained", "of"}`) and `reproduction`,
+      a Python script.
 
     An array is `{"dtype", "shape", "values"}`, its values nested lists of numbers; in
     place of a number stand the texts `"nan"`, `"inf"` and `"-inf"`.
@@ -89,6 +91,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "output": failure.output,
         "reason": failure.reason,
         "message": failure.message,
+        "remark": remark(failure),
         "law": failure.law,
         "count": finding.count,
         "call": call(failure.case, failure.function, tuple(failure.operands)),
@@ -172,8 +175,8 @@ def _section(finding: Finding) -> Iterator[str]:
     failure = finding.failure
     yield f"### {_inline(title(finding))}"
     yield ""
-    yield _inline(failure.message)
-    yield ""
+    for text in filter(None, (failure.message, remark(failure))):
+        yield from (_inline(text), "")
     for line in diagnoses(finding):
         yield f"- diagnosis: {_inline(line)}"
     if finding.diagnoses:

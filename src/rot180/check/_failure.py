@@ -58,6 +58,8 @@ class Failure:
         expected: The right result, if the reason is about values.
         got: What came instead.
         bound: The largest difference that was allowed; None for exact equality.
+        memory: How the operands lay, as for `Runner.call`.
+        before: A call without which it does not show: its case, function and operands.
     """
 
     case: Case
@@ -70,6 +72,8 @@ class Failure:
     expected: Array | None = None
     got: Array | None = None
     bound: Array | None = None
+    memory: str = "plain"
+    before: tuple[Case, str, Mapping[str, Array]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from rot180.check._case import Case
@@ -22,6 +23,8 @@ __all__ = ["SHRINKING", "findings", "lenient_findings"]
 SHRINKING: Final = 4.0
 # How many configurations are tried, and where each costs the child process its life.
 _TRIES: Final = 300
+# The largest extent of a configuration that is compared with known mistakes.
+_SHORT: Final = 300
 _COSTLY: Final = {"timeout": 4, "died": 12}
 
 
@@ -31,13 +34,14 @@ def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Findi
     for number, seen in enumerate(ledger.seen.values()):
         share = (until - time.monotonic()) / (len(ledger.seen) - number)
         failure = _smallest(judge, seen.failures, max(share, 0.2))
+        failure = _in_fresh_process(judge, failure)
         yield Finding(
             failure,
             seen.failures[0].case,
             seen.count,
             formula(failure.case, failure.function, failure.output),
             _diagnoses(ledger, seen, failure) if diagnosis else (),
-            reproduction(failure, judge.runner.source),
+            reproduction(failure, judge.runner.source, before=failure.before),
         )
 
 
@@ -49,14 +53,20 @@ def lenient_findings(judge: Judge) -> Iterator[Finding]:
 
 
 def _diagnoses(ledger: Ledger, seen: Seen, smallest: Failure) -> tuple[Diagnosis, ...]:
+    wrong = [f for f in (smallest, *seen.failures) if _is_short(f.case)]
     right = ledger.right(smallest.function, smallest.output)
-    return diagnose([smallest, *seen.failures], list(right))
+    return diagnose(wrong, [(case, name) for case, name in right if _is_short(case)])
+
+
+def _is_short(case: Case) -> bool:
+    """Whether tables of positions by positions are small."""
+    return max(case.size) <= _SHORT
 
 
 def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
     """Returns the failure on the smallest configuration that is found to show it."""
     first = min(failures, key=lambda f: (f.case.work(), len(f.case.features())))
-    if first.law != "reference":
+    if first.law != "reference" or first.reason == "repeat":
         return first  # the law drew its own data; another case's would be others
     until = time.monotonic() + seconds
     found = {first.case: first}
@@ -71,6 +81,21 @@ def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
         return again is not None
 
     return found[shrink(first.case, fails, _COSTLY.get(first.reason, _TRIES))]
+
+
+def _in_fresh_process(judge: Judge, failure: Failure) -> Failure:
+    """Returns the failure; with the call that it needs before it, if it needs one."""
+    if failure.law != "reference" or failure.reason in (*_COSTLY, "repeat"):
+        return failure
+    if not judge.runner.fresh() or _again(judge, failure.case, failure):
+        return failure
+    for before in reversed(judge.earlier.get((failure.function, failure.case), ())):
+        judge.runner.fresh()
+        judge.call(*before)
+        again = _again(judge, failure.case, failure)
+        if again is not None:
+            return replace(again, law="history", before=before)
+    return replace(failure, law="history")
 
 
 def _again(judge: Judge, case: Case, first: Failure) -> Failure | None:

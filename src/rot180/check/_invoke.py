@@ -6,31 +6,34 @@ The same for a subject in a child process and for one in this process.
 from __future__ import annotations
 
 import inspect
-import os
-import sysconfig
-import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from rot180.check._failure import OUTPUTS
-from rot180.check._outcome import Array, Outcome, Raised, Unsupported, Values
+from rot180.check._outcome import (
+    EARLIER,
+    Array,
+    Outcome,
+    Unsupported,
+    Values,
+    printable,
+)
+from rot180.check._poison import fill
+from rot180.check._raised import raised
 from rot180.check._subject import Subject
 
-__all__ = ["Call", "invoke", "own_frames"]
+__all__ = ["MEMORY", "Call", "Earlier", "invoke"]
 
 Parameter = inspect.Parameter
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+# How the operands of a call may lie.
+MEMORY: Final = ("plain", "fortran", "strided")
 # Numbers that can be compared; arrays of anything else are named in words.
 _KINDS: Final = "biufc"
-# What may lie in a subject's folder without being its own code: an environment with
-# its packages and its standard library, and rot180 itself.
-_FOREIGN: Final = {"site-packages", Path(sysconfig.get_path("stdlib")).name}
-_OURS: Final = f"{Path(__file__).parent}{os.sep}_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +45,84 @@ class Call:
         arguments: Names and values of the positional arguments, in order.
         options: The options by name.
         droppable: Those that a function without such a parameter need not be given.
+        memory: How the arrays lie, one of `MEMORY`.
     """
 
     function: str
     arguments: Sequence[tuple[str, Any]]
     options: Mapping[str, Any]
     droppable: frozenset[str] = frozenset()
+    memory: str = "plain"
+
+
+class Earlier:
+    """What the last call returned: the arrays themselves, and what was in them."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Array, bytes]] = []
+
+    def is_changed(self) -> bool:
+        """Whether one of the arrays is no longer what it was."""
+        return any(array.tobytes() != content for array, content in self._kept)
+
+    def keep(self, arrays: Iterable[Array]) -> None:
+        """Takes the results of one call in the place of those of the call before."""
+        self._kept = [(array, array.tobytes()) for array in arrays]
 
 
 def invoke(
-    subject: Subject, call: Call, catch: tuple[type[BaseException], ...]
+    subject: Subject,
+    call: Call,
+    earlier: Earlier,
+    catch: tuple[type[BaseException], ...],
 ) -> Outcome:
     """Returns what becomes of a call; the subject gets copies of the operands.
 
     Args:
         subject: The code under test.
         call: What to call it with.
+        earlier: The results of the call before, then of this one.
         catch: The exceptions that are an outcome; others leave this function.
     """
     function = subject.functions.get(call.function)
     if function is None:
         return Unsupported(f"there is no {call.function}")
-    copies = [(name, _copy(value)) for name, value in call.arguments]
+    copies = [(name, _copy(value, call.memory)) for name, value in call.arguments]
     fitted = _fit(subject.signatures[call.function], call, copies)
     if isinstance(fitted, Unsupported):
         return fitted
     positional, named = fitted
     try:
         result = function(*positional, **named)
-        results = _results(call.function, result)
+        read = _read(call.function, result)
     except catch as error:
-        return _raised(error, subject.folders)
-    return Values(results, _written(call.arguments, copies))
+        earlier.keep(())
+        return raised(error, subject.folders, call.options)
+    wrote = _written(call.arguments, copies)
+    if earlier.is_changed():
+        wrote = (*wrote, EARLIER)
+    earlier.keep(one for one in read if isinstance(one, np.ndarray))
+    return Values(tuple(_copy(one) for one in read), wrote)
 
 
-def _copy(value: Any) -> Any:
-    """A fresh array, C-contiguous and aligned; other values as they are."""
-    return np.array(value, order="C") if isinstance(value, np.ndarray) else value
+def _copy(value: Any, memory: str = "plain") -> Any:
+    """A fresh and aligned array that lies as is asked; other values as they are."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if memory == "strided" and value.ndim:
+        return _strided(value)
+    return np.array(value, order="F" if memory == "fortran" else "C")
+
+
+def _strided(value: Array) -> Array:
+    """A view of every second element of a larger array, with NaN between them."""
+    larger = np.empty((*value.shape[:-1], 2 * value.shape[-1]), value.dtype)
+    fill(larger)
+    view = larger[..., ::2]
+    view[...] = value
+    return view
 
 
 def _written(
@@ -126,84 +170,44 @@ def _fit(
     return positional, named
 
 
-def _results(function: str, result: Any) -> tuple[Array | str | None, ...]:
-    """One result for each output; the first says what is wrong with all of them."""
+def _read(function: str, result: Any) -> tuple[Array | str | None, ...]:
+    """One result for each output; the first says what is wrong with all of them.
+
+    The arrays are those that the function returned, not copies.
+    """
     count = len(OUTPUTS[function])
     if count == 1:
-        return (_result(result),)
+        return (_read_one(result),)
     if isinstance(result, tuple | list) and len(result) == count:
-        return tuple(_result(one) for one in result)
+        return tuple(_read_one(one) for one in result)
     wanted = count if isinstance(result, tuple | list) else f"a tuple of {count}"
     return (f"{_kind(result)}, not {wanted}", *[None] * (count - 1))
 
 
-def _result(value: Any) -> Array | str | None:
-    """A copy of an array, or of what can become one; a text for anything else."""
+def _read_one(value: Any) -> Array | str | None:
+    """An array, or what can become one; a text for anything else."""
     if value is None:
         return None
     if isinstance(value, np.generic | int | float | complex):
         return "a number, not an array"
-    if not isinstance(value, np.ndarray):
-        if not hasattr(value, "__array__"):
-            return _kind(value)
-        try:
-            value = np.asarray(value)
-        except Exception as error:
-            return f"{_kind(value)} that NumPy cannot read: {error}"
-    if value.dtype.kind not in _KINDS:
-        return f"an array of {value.dtype}"
-    return np.array(value, order="C")
+    if not hasattr(value, "__array__"):
+        return _kind(value)
+    try:
+        array: Array = np.asarray(value)
+    except Exception as error:
+        return printable(f"{_kind(value)} that NumPy cannot read: {error}")
+    if array.dtype.kind not in _KINDS:
+        kind = "objects" if array.dtype.kind == "O" else printable(str(array.dtype))
+        return f"an array of {kind}"
+    return array
 
 
 def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
     if isinstance(value, np.ndarray):
         return "an array"
-    name = type(value).__name__
-    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    name = printable(type(value).__name__, "")
+    article = "an" if name.startswith(tuple("aeiouAEIOU")) else "a"
     size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
     return f"{article} {name}{size}"
-
-
-def _raised(error: BaseException, folders: Sequence[str]) -> Raised | Unsupported:
-    if isinstance(error, NotImplementedError):
-        return Unsupported(str(error) or "raised NotImplementedError")
-    refusal = isinstance(error, TypeError | ValueError)
-    return Raised(type(error).__name__, _text(error), _place(error, folders), refusal)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as second:
-        return f"its text raises {type(second).__name__}"
-
-
-def _place(error: BaseException, folders: Sequence[str]) -> str:
-    """Returns the innermost place in the subject's own code, `file.py:12 in conv`."""
-    own = own_frames(error, folders)
-    if not own:
-        return ""
-    return f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}"
-
-
-def own_frames(
-    error: BaseException, folders: Sequence[str]
-) -> list[traceback.FrameSummary]:
-    """Returns the part of a traceback that is in the subject's own code.
-
-    Args:
-        error: What was raised.
-        folders: Where the subject's code lies; packages installed there do not count.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if _is_within(frame.filename, folders)]
-
-
-def _is_within(filename: str, folders: Sequence[str]) -> bool:
-    path = Path(filename)
-    if filename.startswith(_OURS):
-        return False
-    for folder in folders:
-        if path.is_relative_to(folder):
-            return not _FOREIGN & {*path.relative_to(folder).parts}
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ from rot180.check._oracle import (
     output_size,
 )
 from rot180.check._outcome import (
+    EARLIER,
     Array,
     Died,
     Outcome,
@@ -40,6 +42,12 @@ _REFERENCE: Final = 4 * 10**8
 _SAMPLES: Final = 64
 # After so many calls that hung or ended the process, a function is not called again.
 _PATIENCE: Final = 2
+_INPUT_GRADS: Final = ("conv_input_grad", "conv_backward")
+# Calls before a failure that are tried as its cause.
+_REMEMBERED: Final = 12
+
+# A call that was made: the case, the function, the operands.
+Made = tuple[Case, str, Operands]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Judge:
         slopes: The slopes that `relu_backward` was seen to take at 0.
         absent: Gradients in whose place None was returned, such as `"db of
             conv_backward"`.
+        earlier: For each failure, by function and case, the calls before it.
     """
 
     runner: Runner
@@ -79,6 +88,8 @@ class Judge:
     survey: Survey
     slopes: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    earlier: dict[tuple[str, Case], tuple[Made, ...]] = field(default_factory=dict)
+    _recent: deque[Made] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _endings: dict[str, int] = field(default_factory=dict)
 
     def operands(self, case: Case) -> dict[str, Array]:
@@ -104,15 +115,21 @@ class Judge:
             again = self.call(case, function, given)
             if isinstance(again, Values) and not _same_bits(outcome, again):
                 failures = (self._unsteady(case, function, given),)
+        if failures:
+            self.earlier[function, case] = tuple(self._recent)[:-1]
         return Verdict(case, function, failures)
 
     def _plain_call(self, case: Case, function: str) -> Outcome:
         return self.call(case, function, self.operands(case))
 
-    def call(self, case: Case, function: str, given: Operands) -> Outcome:
+    def call(
+        self, case: Case, function: str, given: Operands, memory: str = "plain"
+    ) -> Outcome:
         """Calls the subject; counts the calls that it did not survive."""
         pairs = arguments(case, function, given)
-        outcome = self.runner.call(function, pairs, case.options(), case.droppable())
+        options, droppable = case.options(), case.droppable()
+        outcome = self.runner.call(function, pairs, options, droppable, memory=memory)
+        self._recent.append((case, function, given))
         if isinstance(outcome, Died | TimedOut):
             self._endings[function] = self._endings.get(function, 0) + 1
             if self._endings[function] >= _PATIENCE:
@@ -143,9 +160,8 @@ class Judge:
                 yield failure("timeout", f"{function} did not return in {seconds:g} s")
             case Values(results, wrote):
                 for name in wrote:
-                    yield failure(
-                        "wrote", f"{function} changed its operand {name}", name
-                    )
+                    what = name if name == EARLIER else f"its operand {name}"
+                    yield failure("wrote", f"{function} changed {what}", name)
                 yield from self._wrong_values(case, function, given, results, failure)
 
     def _wrong_values(
@@ -241,13 +257,59 @@ class Judge:
             holds = False
         if holds:
             return Verdict(case, name, law=law.name)
-        for of, function, given in calls if case.work() <= _REFERENCE else ():
+        asked = () if law.alone or case.work() > _REFERENCE else calls
+        for of, function, given in asked:
             found = self.verdict(of, function, given, law.name)
             if found.failures:
                 return replace(found, law=law.name)
         message = f"{law.name}: {law.text} does not hold"
-        fault = Failure(case, name, OUTPUTS[name][0], "values", message, law.name)
+        used = _arrays(*calls[-1])
+        output = OUTPUTS[name][0]
+        fault = Failure(case, name, output, "values", message, law.name, used)
         return Verdict(case, name, (fault,), law=law.name)
+
+    def memory(self, case: Case, function: str) -> Verdict | None:
+        """Judges whether operands that lie otherwise give the same bits.
+
+        They may be added in another order then, so only where no sum is rounded.
+        """
+        if self.arithmetic.name != "exact" or case.kind == "avg_pool":
+            return None
+        given = self.operands(case)
+        plain = self.call(case, function, given)
+        for memory in ("fortran", "strided"):
+            other = self.call(case, function, given, memory)
+            if not (isinstance(plain, Values) and isinstance(other, Values)):
+                return None
+            for name, got, want in zip(
+                OUTPUTS[function], other.results, plain.results, strict=False
+            ):
+                if _bits(got) != _bits(want):
+                    text = _MEMORY[memory]
+                    message = f"{function}: {name} is another where the operands {text}"
+                    fault = Failure(
+                        case, function, name, "values", message, "memory",
+                        _arrays(case, function, given), _or_none(want), _or_none(got),
+                        memory=memory,
+                    )  # fmt: skip
+                    return Verdict(case, function, (fault,), law="memory")
+        return Verdict(case, function, law="memory")
+
+    def history(self, case: Case, function: str) -> Iterator[Verdict]:
+        """Judges calls of the same shapes with other options, and then the first again.
+
+        What a subject keeps from one call to the next must not depend on shapes alone.
+        """
+        made = (case, function, self.operands(case))
+        for other in _same_shapes(case):
+            if function not in self.survey.fitting_functions(other):
+                continue
+            self.call(*made)
+            verdict = self.verdict(other, function, self.operands(other), "history")
+            if verdict.failures:
+                failures = (replace(f, before=made) for f in verdict.failures)
+                verdict = replace(verdict, failures=tuple(failures))
+            yield replace(verdict, law="history")
 
     def repeats(self, case: Case, function: str, threads: int | None) -> Verdict | None:
         """Judges whether the same call gives the same bits, with more threads too."""
@@ -276,12 +338,27 @@ class Judge:
         return Failure(case, function, output, "repeat", message, "repeat", used)
 
     def is_consistent(self, case: Case) -> bool | None:
-        """Returns whether the gradients are those of the subject's own forward pass."""
-        for law in self.laws(case):
-            if law.name == "adjoint":
-                verdict = self.law(law, case)
-                return None if verdict is None else not verdict.failures
-        return None
+        """Returns whether the gradients are those of the subject's own forward pass.
+
+        Within a thousandth, so that it can be said of inexact arithmetic, too; None if
+        it has no such gradients.
+        """
+        given = {n: a for n, a in self.operands(case).items() if n != "b"}
+        functions = self.survey.fitting_functions(case)
+        backward = next((n for n in _INPUT_GRADS if n in functions), None)
+        if backward is None or "conv" not in functions:
+            return None
+        forward = self.call(case, "conv", given)
+        gradient = self.call(case, backward, given)
+        if not (isinstance(forward, Values) and isinstance(gradient, Values)):
+            return None
+        y, dx = forward.results[0], gradient.results[0]
+        if _unlike("", "", y, given["dy"]) or _unlike("", "", dx, given["x"]):
+            return None
+        products = [given["dy"] * y, given["x"] * dx]
+        one, other = (float(p.sum(dtype="float64")) for p in products)
+        slack = sum(float(np.abs(p).sum(dtype="float64")) for p in products) / 1000
+        return abs(one - other) <= slack
 
 
 def _arrays(case: Case, function: str, given: Operands) -> dict[str, Array]:
@@ -290,11 +367,36 @@ def _arrays(case: Case, function: str, given: Operands) -> dict[str, Array]:
     return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
 
 
-def _same_bits(a: Values, b: Values) -> bool:
-    def bits(values: Values) -> list[Any]:
-        return [r.tobytes() if isinstance(r, np.ndarray) else r for r in values.results]
+# How operands lie, by the names of `Runner.call`.
+_MEMORY: Final = {
+    "fortran": "lie column by column",
+    "strided": "are views with gaps between their numbers",
+}
 
-    return bits(a) == bits(b)
+
+def _same_shapes(case: Case) -> Iterator[Case]:
+    """Yields cases of the same shapes of `x` and `w`, of other dtype or options."""
+    other = "float64" if case.dtype == "float32" else "float32"
+    wide = 3 * case.seed + 1  # the style that uses the dtype's whole width
+    candidates = [replace(case, dtype=other, seed=wide)]
+    if case.kind == "conv":
+        longer = tuple(step + 1 for step in case.stride)
+        candidates.append(replace(case, stride=longer, seed=wide))
+    for candidate in candidates:
+        if candidate.x_shape == case.x_shape and candidate.w_shape == case.w_shape:
+            yield candidate
+
+
+def _bits(result: Any) -> Any:
+    return result.tobytes() if isinstance(result, np.ndarray) else result
+
+
+def _or_none(result: Any) -> Array | None:
+    return result if isinstance(result, np.ndarray) else None
+
+
+def _same_bits(a: Values, b: Values) -> bool:
+    return [*map(_bits, a.results)] == [*map(_bits, b.results)]
 
 
 def _unlike(

@@ -11,7 +11,7 @@ from rot180.check._definition import Sum, counted, shape, sums
 from rot180.check._formula import formula
 from rot180.notation import Access, Affine
 
-__all__ = ["definition"]
+__all__ = ["definition", "maxima"]
 
 Lines = list[str]
 _INDENT: Final = "    "
@@ -77,6 +77,21 @@ def _selected(case: Case, part: Sum) -> Lines:
         ),
         "for window, place in largest.items():",
         "    expected[place] += dy[window]",
+    ]
+
+
+def maxima(case: Case) -> Lines:
+    """Returns lines that compute `is_maximum`: where a window has its largest value."""
+    (part,) = sums(case, "max_pool", "y")
+    loop = _Loop(case, part)
+    (x,) = part.formula.factors
+    here, there = loop.place(part.formula.out), loop.place(x)
+    raised = f"largest{here} = np.maximum(largest{here}, x{there})"
+    return [
+        _new("largest", shape(case, "y"), "-np.inf"),
+        *loop.around(raised),
+        "is_maximum = np.zeros(x.shape, bool)",
+        *loop.around(f"is_maximum{there} |= x{there} == largest{here}"),
     ]
 
 

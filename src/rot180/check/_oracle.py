@@ -28,6 +28,7 @@ __all__ = [
     "operands",
     "output_size",
     "terms",
+    "too_large",
     "window_counts",
 ]
 
@@ -35,6 +36,8 @@ Operands = Mapping[str, Array]
 # The largest integer up to which all integers are exact.
 _EXACT: Final = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 _SMALL: Final = 9
+# Numbers in all operands together, so that they and their copies fit into memory.
+_NUMBERS: Final = 10**8
 
 # By function: the operands and other positional arguments, in order.
 _ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -122,6 +125,7 @@ def operands(
         found["b"] = found["b"] * np.asarray(scale, case.dtype)  # of the products' kind
     if case.kind == "relu":
         found["x"][generator.random(found["x"].shape) < 0.2] = 0
+        found["x"] = _scaled(case, found["x"])
     return found
 
 
@@ -144,7 +148,12 @@ def _distinct(
     count = math.prod(shapes["x"])
     x = rng.permutation(count).reshape(shapes["x"]) - count // 2
     dy = rng.integers(1, _SMALL + 1, shapes["dy"])
-    return {"x": x.astype(case.dtype), "dy": dy.astype(case.dtype)}
+    return {"x": _scaled(case, x), "dy": dy.astype(case.dtype)}
+
+
+def _scaled(case: Case, values: Array) -> Array:
+    """Returns numbers that are not summed, of one of three magnitudes; exact."""
+    return (values * (1.0, 2.0**20, 2.0**-20)[case.seed % 3]).astype(case.dtype)
 
 
 def _magnitude(case: Case) -> tuple[int, float]:
@@ -152,13 +161,22 @@ def _magnitude(case: Case) -> tuple[int, float]:
     most = math.isqrt(_EXACT[case.dtype] // (2 * terms(case)))
     if most < 1:
         raise ArgumentError(
-            f"check: {terms(case)} terms are too many to be exact in {case.dtype}\n"
-            "  Use a smaller shape, or a wider dtype."
+            f"check: {too_large(case)}\n  Use a smaller shape, or a wider dtype."
         )
     style = case.seed % 3
     if style == 0:
         return min(most, _SMALL), 1.0
     return most, 1.0 if style == 1 else 0.0625
+
+
+def too_large(case: Case) -> str | None:
+    """Returns why a case cannot be judged, None if it can."""
+    if 2 * terms(case) > _EXACT[case.dtype]:
+        return f"{terms(case)} terms are too many to be exact in {case.dtype}"
+    size = sum(math.prod(shape) for shape in _shapes(case).values())
+    if size > _NUMBERS:
+        return f"{size} numbers are more than the {_NUMBERS} that are judged"
+    return None
 
 
 def terms(case: Case) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "EARLIER",
     "Array",
     "Died",
     "Outcome",
@@ -18,9 +19,13 @@ __all__ = [
     "Values",
     "arrays_of",
     "differing",
+    "printable",
 ]
 
 Array = NDArray[Any]
+
+# What `Values.wrote` says of an array that an earlier call returned.
+EARLIER: Final = "the result of the call before"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +36,8 @@ class Values:
         results: One for each output of the function, in the order of its result: an
             array; None where None was returned; or, for what is neither, a text that
             says what it is, such as `"a list"`.
-        wrote: The names of the operands that the call changed.
+        wrote: The names of the operands that the call changed; and `EARLIER` if it
+            changed an array that the call before had returned.
     """
 
     results: tuple[Array | str | None, ...]
@@ -51,15 +57,20 @@ class Raised:
 
     Attributes:
         kind: The name of the exception's class.
-        message: Its text.
+        message: Its text, or the line of the subject's code where it has none.
         where: The innermost place in the subject's own code, `file.py:12 in conv`.
-        refusal: Whether it is a TypeError or a ValueError, the way to refuse input.
+        refusal: Whether it is of a class by which code refuses input: TypeError,
+            ValueError, AssertionError or one named like NotImplementedError.
+        explicit: Whether a `raise` or `assert` in the subject's own code raised it, or
+            the arguments did not fit a signature; an error inside NumPy or of an
+            operator is not.
     """
 
     kind: str
     message: str
     where: str = ""
     refusal: bool = False
+    explicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,20 @@ class TimedOut:
     """The call did not return in time and was ended."""
 
     seconds: float
+
+
+def printable(text: str, kept: str = "\n") -> str:
+    """Returns text of the subject without what would steer a terminal.
+
+    Characters that are not printable, such as the beginning of an escape sequence or
+    half of a surrogate pair, become escapes as in Python; those in `kept` stay.
+    """
+    return "".join(
+        char
+        if char.isprintable() or char in kept
+        else char.encode("unicode_escape").decode("ascii")
+        for char in text.expandtabs()
+    )
 
 
 def arrays_of(values: Values) -> list[Array]:

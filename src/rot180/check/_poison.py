@@ -7,15 +7,19 @@ is filled by the C library.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import numpy as np
 
 from rot180.check._outcome import Array
 
-__all__ = ["environment", "poison"]
+__all__ = ["environment", "fill", "poison", "poisoned"]
+
+_UNFILLED: Final = ("empty", "empty_like")
+_MARK: Final = "_rot180_fills"
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
@@ -34,8 +38,23 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
 
 def poison() -> None:
     """Replaces the functions of NumPy that return memory as it is."""
-    for name in ("empty", "empty_like"):
+    for name in _UNFILLED:
         setattr(np, name, _filling(getattr(np, name)))
+
+
+@contextlib.contextmanager
+def poisoned() -> Iterator[None]:
+    """Replaces them for a block; one inside another has nothing to do."""
+    plain = {name: getattr(np, name) for name in _UNFILLED}
+    if hasattr(np.empty, _MARK):
+        yield
+        return
+    poison()
+    try:
+        yield
+    finally:
+        for name, function in plain.items():
+            setattr(np, name, function)
 
 
 def _filling(allocate: Callable[..., Array]) -> Callable[..., Array]:
@@ -43,13 +62,15 @@ def _filling(allocate: Callable[..., Array]) -> Callable[..., Array]:
     def filled(*arguments: Any, **options: Any) -> Array:
         array = allocate(*arguments, **options)
         if isinstance(array, np.ndarray):
-            _fill(array)
+            fill(array)
         return array
 
+    setattr(filled, _MARK, True)
     return filled
 
 
-def _fill(array: Array) -> None:
+def fill(array: Array) -> None:
+    """Fills an array with NaN, or the largest integer, so that a read shows."""
     match array.dtype.kind:
         case "f" | "c":
             array.fill(np.nan)

@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import weakref
 from pathlib import Path
 from typing import IO, Any, Final
 
 from rot180.check._channel import Channel
 from rot180.check._child import command
+from rot180.check._outcome import printable
 from rot180.check._poison import environment
 
 __all__ = ["Child"]
@@ -41,6 +43,7 @@ class Child:
     """
 
     def __init__(self, folder: str) -> None:
+        self._asked = 0
         self._printed = _appendable()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -60,7 +63,7 @@ class Child:
         self.end = weakref.finalize(self, _end, *resources)
 
     def ask(self, request: Any, seconds: float) -> Any:
-        """Returns the answer.
+        """Returns the answer to this request; answers to others are thrown away.
 
         Raises:
             TimeoutError: There was none in time.
@@ -68,8 +71,13 @@ class Child:
             EOFError: The child has ended.
         """
         os.ftruncate(self._printed.fileno(), 0)
-        self._channel.send(request, seconds)
-        return self._channel.receive(seconds)
+        self._asked += 1
+        self._channel.send((self._asked, request), seconds)
+        end = time.monotonic() + seconds
+        while True:
+            number, answer = self._channel.receive(max(end - time.monotonic(), 0))
+            if number == self._asked:
+                return answer
 
     def obituary(self) -> tuple[str, str]:
         """Returns how the child ended and the last lines that it printed."""
@@ -79,7 +87,7 @@ class Child:
         start = max(size - TAIL, 0)
         lines = os.pread(file, TAIL, start).decode(errors="replace").splitlines()
         kept = [line for line in lines if not any(text in line for text in MACHINERY)]
-        return how, "\n".join(kept[-LINES:]).strip()
+        return how, printable("\n".join(kept[-LINES:])).strip()
 
     def _how(self) -> str:
         ready, _, _ = select.select([self._ended], [], [], ENDING)

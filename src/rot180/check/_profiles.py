@@ -16,6 +16,7 @@ from rot180.check._case import (
     WORDS,
     Case,
     Kind,
+    Parameter,
     altered,
     fitted,
     make,
@@ -23,11 +24,11 @@ from rot180.check._case import (
 )
 from rot180.errors import DataError
 
-__all__ = ["cases", "every_cell", "read_shapes", "within"]
+__all__ = ["cases", "draw", "every_cell", "read_shapes"]
 
 # A random case costs at most so many multiplications a pass, so that a subject of plain
 # Python loops answers in time too.
-_WORK: Final = 60_000
+_WORK: Final = 100_000
 # How many levels of a parameter the full profile combines, by rank.
 _LEVELS: Final = {1: 9, 2: 9, 3: 3}
 
@@ -35,28 +36,55 @@ _LEVELS: Final = {1: 9, 2: 9, 3: 3}
 def cases(kind: Kind, *, ranks: Sequence[int] = (1, 2, 3)) -> st.SearchStrategy[Case]:
     """Returns hypothesis's strategy for configurations of one operation.
 
-    For your own tests: `@given(case=cases("conv"))`.
+    For your own tests: `@given(case=cases("conv"))`. Every parameter is drawn from the
+    table, independently of the others.
     """
-    return _cases(kind, tuple(ranks))
+
+    def drawn(seed: int) -> Case:
+        return draw(kind, tuple(ranks), np.random.default_rng(seed))
+
+    return st.integers(0, 2**63 - 1).map(drawn)
 
 
-@st.composite
-def _cases(draw: Any, kind: Kind, ranks: tuple[int, ...]) -> Case:
-    rank = draw(st.sampled_from(ranks))
+def draw(kind: Kind, ranks: Sequence[int], rng: np.random.Generator) -> Case:
+    """Returns a random case; in three of four one parameter is large."""
+    rank = _pick(rng, ranks)
     values: dict[str, Any] = {}
     for known in parameters(kind):
-        one = st.sampled_from(known.drawn)
-        values[known.name] = draw(st.tuples(*[one] * rank) if known.each else one)
-    if kind in ("conv", "max_pool", "avg_pool") and draw(st.integers(0, 9)) == 9:
-        words = WORDS if kind == "conv" else ("valid", "same")
-        values["padding"] = draw(st.sampled_from(words))
-    case = make(kind, rank=rank, **values, seed=draw(st.integers(0, 10**6)))
-    return within(case, _WORK)
+        picked = [_pick(rng, known.drawn) for _ in range(rank if known.each else 1)]
+        values[known.name] = tuple(picked) if known.each else picked[0]
+    large = None
+    if rng.integers(4):
+        known = _pick(rng, [p for p in parameters(kind) if p.most is not None])
+        values[known.name] = _enlarged(known, values[known.name], rng)
+        large = known.name
+    if kind in ("conv", "max_pool", "avg_pool") and rng.integers(10) == 0:
+        values["padding"] = _pick(rng, WORDS if kind == "conv" else ("valid", "same"))
+    case = make(kind, rank=rank, **values, seed=int(rng.integers(10**6)))
+    return _within(case, large, rng)
 
 
-def within(case: Case, work: int) -> Case:
-    """Returns the case with as much less of everything as keeps it under `work`."""
-    while case.work() > work:
+def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    return options[int(rng.integers(len(options)))]
+
+
+def _enlarged(known: Parameter, value: Any, rng: np.random.Generator) -> Any:
+    """Returns a large value, in one dimension or all; each magnitude as often."""
+    number = round(np.exp(rng.uniform(np.log(4), np.log(known.most or 4))))
+    if not known.each:
+        return number
+    if rng.integers(3) == 0:
+        return (number,) * len(value)
+    dim = int(rng.integers(len(value)))
+    return (*value[:dim], number, *value[dim + 1 :])
+
+
+def _within(case: Case, large: str | None, rng: np.random.Generator) -> Case:
+    """Returns the case with less of this and that until it costs little enough.
+
+    The large parameter is kept.
+    """
+    while case.work() > _WORK:
         counts = {
             "extra": max(case.extra),
             "kernel_size": max(case.kernel_size),
@@ -65,7 +93,8 @@ def within(case: Case, work: int) -> Case:
             "groups": case.groups,
             "images": case.images or 1,
         }
-        name = max(counts, key=counts.__getitem__)
+        open_names = [n for n, count in counts.items() if count > 1 and n != large]
+        name = _pick(rng, open_names or [large])
         value = getattr(case, name)
         less = (
             tuple((v + 1) // 2 for v in value)

@@ -24,6 +24,7 @@ from rot180.check._words import (
     lacking,
     laws,
     plural,
+    remark,
     rows,
     slices,
     title,
@@ -131,7 +132,8 @@ def _lists(report: Report) -> Iterator[tuple[str, list[str]]]:
 def _finding(console: Console, finding: Finding, *, diagnosis: bool, file: str) -> None:
     failure = finding.failure
     _print(console, title(finding))
-    _print(console, failure.message, indent=_INDENT)
+    for text in filter(None, (failure.message, remark(failure))):
+        _print(console, text, indent=_INDENT)
     _section(console, "smallest", _smallest(finding))
     _section(console, "formula", finding.formula.split("\n"))
     _section(console, "first wrong", _first(finding))

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from rot180.check._ending import ending, needed
+from rot180.check._case import Case
+from rot180.check._ending import (
+    LAST_RESULT,
+    call,
+    ending,
+    kept,
+    needed,
+    stands_for_itself,
+)
 from rot180.check._failure import Failure
 from rot180.check._literal import array_literal, literal
+from rot180.check._outcome import Array
 from rot180.check._words import fault
 
-__all__ = ["reproduction"]
+__all__ = ["Before", "reproduction"]
 
 Lines = list[str]
+# A call that was made first: on which case, of which function, on which operands.
+Before = tuple[Case, str, Mapping[str, Array]]
 _WIDTH: Final = 88
+# The same numbers, laid otherwise in memory: column by column, or with gaps.
+_LAID: Final = {
+    "fortran": "np.asfortranarray({0})",
+    "strided": "np.repeat({0}, 2, axis=-1)[..., ::2]",
+}
 
 _POISON: Final = """
 
@@ -60,44 +77,110 @@ def taken(function, neutral, options):
 '''
 
 
-def reproduction(failure: Failure, source: str, *, seconds: float = 60.0) -> str:
+def reproduction(
+    failure: Failure,
+    source: str,
+    *,
+    seconds: float = 60.0,
+    before: Before | None = None,
+) -> str:
     """Returns a Python script that ends with an error as long as the defect is there.
 
     It needs numpy and the code under test. The operands stand in it as numbers, and the
-    right result is computed by loops straight from the definition.
+    right result is computed by loops straight from the definition, or the law that was
+    broken.
 
     Args:
         failure: What went wrong.
         source: Lines of Python that make the functions attributes of `subject`.
         seconds: After how long a call that does not return is ended.
+        before: A call without which it does not go wrong; it is made first.
 
     Returns:
-        The script; nothing where the failure has no operands, as that of a law which
-        several calls broke together.
+        The script; nothing where the failure has no operands, is that of a law which
+        several calls broke together, or needs other calls first that are not known.
     """
-    if not failure.operands:
+    unknown = failure.law == "history" and before is None
+    if not failure.operands or unknown or _is_of_several_calls(failure):
         return ""
-    with_bias = "b" in failure.operands
-    failure = replace(failure, case=replace(failure.case, bias=with_bias))
+    failure = _called(failure)
+    first = None if before is None else _first(failure, before)
+    calls = [failure] if first is None else [failure, first]
     parts = [
-        _title(failure),
-        _imports(failure),
+        _title(failure, first),
+        _imports(calls),
         _PERTURBED if _is_from_heap(failure) else "",
         _POISON if failure.reason in ("values", "nan") else "",
-        _TAKEN if _neutral(failure) else "",
+        _TAKEN if any(map(_neutral, calls)) else "",
         source.strip("\n"),
+        *_made_first(failure, first),
         _options(failure),
         _operands(failure),
+        *_with_others(failure, first),
         "\n".join(ending(failure, seconds)),
     ]
     text = "\n\n".join(part for part in parts if part)
     return re.sub(r"\n{4,}", "\n\n\n", text) + "\n"
 
 
-def _title(failure: Failure) -> str:
+def _is_of_several_calls(failure: Failure) -> bool:
+    single = stands_for_itself(failure) or failure.expected is not None
+    return failure.reason == "values" and not single
+
+
+def _called(failure: Failure) -> Failure:
+    """The failure on the case that says whether a bias was passed."""
+    with_bias = "b" in failure.operands
+    return replace(failure, case=replace(failure.case, bias=with_bias))
+
+
+def _first(failure: Failure, before: Before) -> Failure:
+    """The call made first, in the form of the failure that it leads to."""
+    case, function, operands = before
+    return _called(
+        replace(
+            failure,
+            case=case,
+            function=function,
+            output="",
+            operands=operands,
+            memory="plain",
+        )
+    )
+
+
+def _made_first(failure: Failure, first: Failure | None) -> Lines:
+    """The parts of the call made first; its operands make room for the others."""
+    if first is None:
+        return []
+    keeps = failure.output == LAST_RESULT
+    lines = kept(first) if keeps else [call(first)]
+    return [
+        "# The call that has to come first:",
+        _options(first),
+        _operands(first),
+        "\n".join([*lines, f"del {', '.join(needed(first))}"]),
+        "# The call that goes wrong after it:",
+    ]
+
+
+def _with_others(failure: Failure, first: Failure | None) -> Lines:
+    """Where a result is overwritten by any other call: a call, and other operands."""
+    if failure.output != LAST_RESULT or first is not None:
+        return []
+    others = [f"{name} = {name} + 1" for name in needed(failure)]
+    return ["\n".join([*kept(failure), *others])]
+
+
+def _title(failure: Failure, first: Failure | None) -> str:
     wrong = fault(failure)
     more = textwrap.fill(failure.message, _WIDTH, break_long_words=False)
     more = more.replace("\\", "\\\\").replace('"""', "'''")
+    if first is not None:
+        name = first.function
+        more += (
+            f"\n\nIt goes wrong only after another call, of {name}, made here first."
+        )
     return (
         f'"""{wrong}.\n\n{more}\n\n'
         "This script needs numpy and the code under test. It ends with an error as\n"
@@ -105,10 +188,11 @@ def _title(failure: Failure) -> str:
     )
 
 
-def _imports(failure: Failure) -> str:
+def _imports(calls: Sequence[Failure]) -> str:
+    failure = calls[0]
     names = {
         "faulthandler": failure.reason == "timeout",
-        "inspect": bool(_neutral(failure)),
+        "inspect": any(map(_neutral, calls)),
         "os": _is_from_heap(failure),
         "sys": _is_from_heap(failure),
     }
@@ -150,6 +234,9 @@ def _wrapped(head: str, body: str, tail: str) -> Lines:
 
 
 def _operands(failure: Failure) -> str:
-    arrays = needed(failure).items()
-    lines = (array_literal(name, array) for name, array in arrays)
-    return "\n".join(line for group in lines for line in group)
+    lines: Lines = []
+    for name, array in needed(failure).items():
+        lines += array_literal(name, array)
+        if failure.memory in _LAID:
+            lines.append(f"{name} = {_LAID[failure.memory].format(name)}")
+    return "\n".join(lines)

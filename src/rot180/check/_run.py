@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,11 @@ from rot180.check._arithmetic import arithmetic_of
 from rot180.check._case import Case
 from rot180.check._corners import corners
 from rot180.check._failure import OUTPUTS, Finding
-from rot180.check._features import without
+from rot180.check._features import known_features, without
 from rot180.check._findings import SHRINKING, findings, lenient_findings
 from rot180.check._judge import Judge
 from rot180.check._ledger import Ledger
+from rot180.check._oracle import too_large
 from rot180.check._profiles import cases, every_cell, read_shapes
 from rot180.check._report import Report, Tally
 from rot180.check._runner import ChildRunner, LocalRunner, Runner
@@ -30,7 +32,7 @@ __all__ = ["Profile", "Progress", "check"]
 # `(configurations judged, planned or None, seconds so far, failures so far)`
 Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]
-# Every so many corners are computed with two threads as well; they are slow to start.
+# Every so many cases are computed with two threads as well, which are slow to start.
 _THREADED = 8
 
 
@@ -78,8 +80,17 @@ def check(
         ArgumentError: An option is out of range.
         DataError: The subject cannot be found, loaded or understood.
     """
+    if not seconds > 0:
+        raise ArgumentError(
+            f"check: seconds is {seconds}\n  Use a number above 0, such as 30."
+        )
     _check_names("dtypes", dtypes, ("float32", "float64"))
     _check_names("only", only, tuple(OUTPUTS))
+    _check_names("lacking", lacking, (*OUTPUTS, *known_features()))
+    if profile not in ("quick", "full"):
+        raise ArgumentError(
+            f"check: profile is {profile!r}\n  Use one of 'quick' and 'full'."
+        )
     settings = _Settings(
         profile, _read(shapes), seed, seconds, tuple(dtypes), diagnosis, strict,
         progress,
@@ -116,10 +127,12 @@ def _read(shapes: str | Path | None) -> tuple[Case, ...] | None:
 
 
 def _check_names(option: str, given: Collection[str], known: tuple[str, ...]) -> None:
-    unknown = [name for name in given if name not in known]
+    names = [given] if isinstance(given, str) else list(given)
+    unknown = [name for name in names if name not in known]
     if unknown or isinstance(given, str) or (option == "dtypes" and not given):
+        what = f"{unknown[0]!r} is not known" if unknown else f"it is {given!r}"
         raise ArgumentError(
-            f"check: {option} is {given!r}\n  Use a tuple of any of {', '.join(known)}."
+            f"check: {option}: {what}\n  Use a tuple of any of {', '.join(known)}."
         )
 
 
@@ -151,6 +164,7 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     consistent: bool = False
     problem: str | None = None
+    pending: deque[Case] = field(default_factory=deque)
 
     def report(self, lacking: Collection[str]) -> Report:
         """Runs, and returns what was found; Ctrl-C ends it early."""
@@ -176,17 +190,27 @@ class _Run:
 
     def _explore(self) -> None:
         if self.settings.shapes is not None:
-            dtypes = self.settings.dtypes
-            shapes = self.settings.shapes
-            self._judge_all([replace(c, dtype=d) for c in shapes for d in dtypes])
+            self._judge_all(list(self._possible(self.settings.shapes)))
             return
         seed = self.settings.seed
         if self.settings.profile == "full":
             self._judge_all((*corners(seed), *every_cell(seed)))
             return
-        self._judge_all(corners(seed))
+        self._judge_all(corners(seed), laws=False)
         self.planned = None
         self._judge_random()
+
+    def _possible(self, shapes: Iterable[Case]) -> Iterator[Case]:
+        """Yields the shapes in each dtype; of those too large it is said why."""
+        for number, shape in enumerate(shapes, 1):
+            for dtype in self.settings.dtypes:
+                case = replace(shape, dtype=dtype)
+                reason = too_large(case)
+                if reason is None:
+                    yield case
+                else:
+                    where = f"convolution {number} of the shapes, in {dtype}"
+                    self.judge.survey.unsupported[where] = reason
 
     def _late(self) -> bool:
         """Whether the time is over; sooner where failures have to be shrunk."""
@@ -197,16 +221,13 @@ class _Run:
             reserve = min(SHRINKING, self.settings.seconds / 4)
         return time.monotonic() - self.begun > self.settings.seconds - reserve
 
-    def _judge_all(self, given: Collection[Case]) -> None:
+    def _judge_all(self, given: Collection[Case], *, laws: bool = True) -> None:
         """Judges cases, and then what the laws say of those that came out right."""
-        kinds = self.judge.survey.open_kinds()
-        given = [case for case in given if case.kind in kinds]
         self.planned = len(given)
-        right = [case for wanted in given for case in self._judge(wanted)]
-        for case in right:
-            if self._late():
-                raise _Enough
-            self._judge_laws(case, every_law=True)
+        for wanted in given:
+            self.pending.extend(self._judge(wanted))
+        while self.pending and laws:
+            self._judge_laws(self.pending.popleft())
 
     def _judge_random(self) -> None:
         """Judges random configurations until the time is over; convolutions most."""
@@ -229,7 +250,9 @@ class _Run:
         @hypothesis.given(drawn)
         def explore(case: Case) -> None:
             for right in self._judge(case):
-                self._judge_laws(right, every_law=False)
+                self._judge_laws(right)
+            if self.pending:  # of the corners, in turn with the random ones
+                self._judge_laws(self.pending.popleft())
 
         explore()
 
@@ -263,17 +286,24 @@ class _Run:
             count = len(self.judged)
             self.settings.progress(count, self.planned, seconds, self.ledger.failures)
 
-    def _judge_laws(self, case: Case, *, every_law: bool) -> None:
-        """Asks every law of a case, or one of them, and one call once more."""
-        laws = self.judge.laws(case)
-        if not every_law and laws:
-            laws = [laws[case.seed % len(laws)]]
-        verdicts = [self.judge.law(law, case) for law in laws]
-        functions = self.judge.survey.fitting_functions(case)
+    def _judge_laws(self, case: Case) -> None:
+        """Asks some laws of a case; in the full profile, all."""
+        if self._late():
+            raise _Enough
+        judge, turn = self.judge, case.seed
+        laws = judge.laws(case)
+        if laws and self.settings.profile == "quick":
+            laws = [laws[turn % len(laws)], laws[(turn + 1) % len(laws)]]
+        verdicts = [judge.law(law, case) for law in laws]
+        functions = judge.survey.fitting_functions(case)
         if functions:
-            function = functions[case.seed % len(functions)]
-            threads = 2 if every_law and case.seed % _THREADED == 0 else None
-            verdicts.append(self.judge.repeats(case, function, threads))
+            function = functions[turn % len(functions)]
+            threads = 2 if turn % _THREADED == 0 else None
+            verdicts.append(judge.repeats(case, function, threads))
+            if turn % 2:
+                verdicts.append(judge.memory(case, function))
+            else:
+                verdicts += judge.history(case, function)
         for verdict in verdicts:
             if verdict is not None:
                 self.ledger.add(verdict)

@@ -8,13 +8,14 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from rot180.check._child import set_threads
-from rot180.check._invoke import Call, invoke
+from rot180.check._invoke import MEMORY, Call, Earlier, invoke
 from rot180.check._outcome import Died, Outcome, TimedOut
+from rot180.check._poison import poisoned
 from rot180.check._process import Child
 from rot180.check._subject import Facts, describe
 from rot180.errors import DataError
 
-__all__ = ["ChildRunner", "LocalRunner", "Runner"]
+__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "Runner"]
 
 # How long a subject may take to be imported; frameworks take seconds.
 LOADING: Final = 120.0
@@ -53,6 +54,7 @@ class Runner(Protocol):
         arguments: Sequence[tuple[str, Any]],
         options: Mapping[str, Any],
         droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
     ) -> Outcome:
         """Returns what becomes of one call.
 
@@ -62,10 +64,16 @@ class Runner(Protocol):
             options: The options by name.
             droppable: Options that are left out if the function has no such parameter;
                 for others that is `Unsupported`.
+            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
+                first axis is the one with neighbours; "strided", views of every second
+                element along the last axis, with NaN (integers: the largest) between.
         """
 
     def set_threads(self, n: int) -> bool:
         """Returns whether the subject now computes with `n` threads."""
+
+    def fresh(self) -> bool:
+        """Returns whether the next call will find a subject that was never called."""
 
     def close(self) -> None:
         """Ends what was started."""
@@ -127,8 +135,8 @@ class _Facts:
 class LocalRunner(_Facts):
     """Calls a subject in this process.
 
-    There is no time limit, a crash ends this process too, and memory that was never
-    written is not filled with NaN.
+    There is no time limit, a crash ends this process too, and of the memory that was
+    never written only that of `np.empty` and `np.empty_like` is filled with NaN.
 
     Args:
         subject: A module, a namespace, a class with `forward` and `backward`, or a
@@ -138,10 +146,11 @@ class LocalRunner(_Facts):
         DataError: It offers nothing that can be judged.
     """
 
-    __slots__ = ("_subject",)
+    __slots__ = ("_earlier", "_subject")
 
     def __init__(self, subject: Any) -> None:
         self._subject = describe(subject)
+        self._earlier = Earlier()
 
     def _facts(self) -> Facts:
         return self._subject.facts
@@ -152,14 +161,22 @@ class LocalRunner(_Facts):
         arguments: Sequence[tuple[str, Any]],
         options: Mapping[str, Any],
         droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
     ) -> Outcome:
         """Returns what becomes of one call; see `Runner.call`."""
-        request = Call(function, arguments, options, droppable)
-        return invoke(self._subject, request, (Exception, SystemExit))
+        request = Call(function, arguments, options, droppable, memory)
+        with poisoned():
+            return invoke(
+                self._subject, request, self._earlier, (Exception, SystemExit)
+            )
 
     def set_threads(self, n: int) -> bool:
         """Returns whether the subject now computes with `n` threads."""
         return set_threads(self._subject, n)
+
+    def fresh(self) -> bool:
+        """Returns False: what the subject remembers stays in this process."""
+        return False
 
 
 class ChildRunner(_Facts):
@@ -197,13 +214,15 @@ class ChildRunner(_Facts):
         arguments: Sequence[tuple[str, Any]],
         options: Mapping[str, Any],
         droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
     ) -> Outcome:
         """Returns what becomes of one call; see `Runner.call`.
 
         Raises:
             DataError: The subject cannot be loaded.
         """
-        outcome: Outcome = self._ask(Call(function, arguments, options, droppable))
+        request = Call(function, arguments, options, droppable, memory)
+        outcome: Outcome = self._ask(request)
         return outcome
 
     def set_threads(self, n: int) -> bool:
@@ -215,6 +234,11 @@ class ChildRunner(_Facts):
         done = self._ask(n) is True
         self._threads = n if done else None
         return done
+
+    def fresh(self) -> bool:
+        """Ends the child and returns True: the next call runs in a new process."""
+        self.close()
+        return True
 
     def close(self) -> None:
         """Ends the child; a later call starts another."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import platform
+import reprlib
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from rot180.check import _course, _layer
 from rot180.check._failure import OUTPUTS
 from rot180.check._location import Location, find, glue, source_of
+from rot180.check._outcome import printable
 from rot180.errors import DataError
 
 __all__ = ["Facts", "Subject", "describe", "load"]
@@ -114,11 +116,9 @@ def describe(
         raise DataError(_nothing_found(target, location))
     facts = Facts(
         functions=tuple(functions),
-        unsupported={
-            **_reasons(adapted.get("UNSUPPORTED", ())),
-            **_reasons(_declared(places, "UNSUPPORTED", ())),
-        },
-        arithmetic=_declared(places, "ARITHMETIC"),
+        unsupported=adapted.get("UNSUPPORTED", {})
+        | _reasons(_declared(places, "UNSUPPORTED", ())),
+        arithmetic=_arithmetic(_declared(places, "ARITHMETIC")),
         versions=_versions(_declared(places, "VERSIONS", ())),
         source=(location.source if location else source_of(target)) + lines,
         adapted=bool(lines),
@@ -237,16 +237,40 @@ def _declared(places: tuple[Any, ...], name: str, default: Any = None) -> Any:
     return next((getattr(p, name) for p in places if hasattr(p, name)), default)
 
 
+def _names(variable: str, declared: Any, example: str) -> list[str]:
+    """The names that a variable of the subject holds; one may stand alone."""
+    names = (declared,) if isinstance(declared, str) else declared
+    known = isinstance(names, Collection)
+    if known and all(isinstance(name, str) and name for name in names):
+        return [printable(name) for name in names]
+    raise _misdeclared(variable, declared, example)
+
+
+def _misdeclared(variable: str, declared: Any, example: str) -> DataError:
+    return DataError(
+        f"{variable} of the code to be judged is {printable(reprlib.repr(declared))}\n"
+        f"  Make it {example}, or leave it out."
+    )
+
+
 def _reasons(declared: Any) -> dict[str, str]:
+    example = 'a set of names, as in {"groups", "rank 3"}, or a dict from name to why'
+    names = _names("UNSUPPORTED", declared, example)
     if isinstance(declared, Mapping):
-        return {str(name): str(reason) for name, reason in declared.items()}
-    names: Iterable[Any] = (declared,) if isinstance(declared, str) else declared
-    return {str(name): "declared in UNSUPPORTED" for name in sorted(names)}
+        whys = (printable(str(why)) for why in declared.values())
+        return dict(zip(names, whys, strict=True))
+    return dict.fromkeys(sorted(names), "declared in UNSUPPORTED")
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
+def _arithmetic(declared: Any) -> str | None:
+    if declared is None or isinstance(declared, str):
+        return declared
+    raise _misdeclared("ARITHMETIC", declared, 'a name, as in "exact" or "fft"')
+
+
+def _versions(declared: Any) -> dict[str, str]:
     versions = {"python": platform.python_version(), "numpy": np.__version__}
-    for name in (packages,) if isinstance(packages, str) else packages:
+    for name in _names("VERSIONS", declared, 'names of packages, as in ("scipy",)'):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from rot180.check._case import KINDS, Case, Kind
 from rot180.check._failure import OUTPUTS
-from rot180.check._features import CORE, alone, plain
+from rot180.check._features import CORE, LOUD, alone, plain
 from rot180.check._oracle import functions_of
 from rot180.check._outcome import Outcome, Raised, Unsupported, Values, arrays_of
 from rot180.check._runner import Runner
@@ -94,23 +95,22 @@ class Survey:
             outcome: What became of it.
             call: Calls the function plainly on another configuration.
         """
-        if self._refusal(case, outcome) is None:
+        reason = self._refusal(case, outcome)
+        if reason is None:
             if isinstance(outcome, Values):
                 self.shown.setdefault(function, set()).update(case.features())
-            return outcome.reason if isinstance(outcome, Unsupported) else None
-        reason = self._learn(case, function, call)
-        if reason is None and isinstance(outcome, Unsupported):
-            return outcome.reason
-        return reason
+            return None
+        learnt = self._learn(case, function, call)
+        if learnt is None and isinstance(outcome, Raised) and not outcome.explicit:
+            return None
+        return learnt or reason
 
-    def _refusal(
-        self, case: Case, outcome: Outcome, *, core: bool = False
-    ) -> str | None:
+    def _refusal(self, case: Case, outcome: Outcome) -> str | None:
         """Returns in which words a call was turned down, None if it was not."""
         match outcome:
             case Unsupported(reason):
                 return reason
-            case Raised(kind, message) if outcome.refusal and not core:
+            case Raised(kind, message) if outcome.refusal or case.features() & LOUD:
                 lines = message.strip().splitlines() or ["no message"]
                 return f"refused with {kind}: {lines[0]}"
             case Values() if self.runner.adapted:
@@ -118,6 +118,22 @@ class Survey:
                 dtypes = {str(a.dtype) for a in arrays_of(outcome)} - {case.dtype}
                 return f"it answers in {dtypes.pop()}" if dtypes else None
         return None
+
+    def _lack(
+        self, case: Case, function: str, features: set[str], call: Call
+    ) -> str | None:
+        """Returns why a function has not the features that a plain case has.
+
+        An error that is no `raise` of the subject's own is a slip, not a refusal, if
+        every function has to have the features, or another pass of the operation has.
+        """
+        outcome = call(case, function)
+        reason = self._refusal(case, outcome)
+        if reason is None or not isinstance(outcome, Raised) or outcome.explicit:
+            return reason
+        others = [self.shown.get(name, set()) for name in functions_of(case.kind)]
+        had = set(CORE).union(*others)
+        return None if features <= had and not features & LOUD else reason
 
     def _learn(self, case: Case, function: str, call: Call) -> str | None:
         """Asks for the features of a case one by one; returns why one is not there."""
@@ -129,8 +145,7 @@ class Survey:
             single = alone(feature, case)
             if single is None:
                 continue
-            core = feature in CORE
-            why = self._refusal(single, call(single, function), core=core)
+            why = self._lack(single, function, {feature}, call)
             if why is not None:
                 self._lacks(function, feature, why)
                 reason = reason or why
@@ -141,9 +156,8 @@ class Survey:
     def _learn_base(self, case: Case, function: str, call: Call) -> str | None:
         """Asks for the rank and dtype of a case; gives up if nothing plain works."""
         base = plain(case.kind, rank=case.rank, dtype=case.dtype)
-        why = self._refusal(base, call(base, function))
+        why = self._lack(base, function, set(base.features()), call)
         if why is None:
-            self.shown.setdefault(function, set()).update(base.features())
             return None
         for other in self._other_bases(case, function):
             if self._refusal(other, call(other, function)) is None:
@@ -154,14 +168,12 @@ class Survey:
         return why
 
     def _other_bases(self, case: Case, function: str) -> Iterator[Case]:
-        """Yields plain cases that differ in the rank, the dtype, or both."""
+        """Yields plain cases that differ in the kernel, the rank, the dtype, or all."""
         other = "float64" if case.dtype == "float32" else "float32"
-        for dtype in (case.dtype, other):
+        for kernel, dtype in itertools.product((2, 3), (case.dtype, other)):
             for rank in (case.rank, 2, 1, 3):
-                if rank == case.rank and dtype == case.dtype:
-                    continue
                 if not {f"rank {rank}", dtype} & self.skipped[function]:
-                    yield plain(case.kind, rank=rank, dtype=dtype)
+                    yield plain(case.kind, rank=rank, dtype=dtype, kernel_size=kernel)
 
     def _lacks(self, function: str, feature: str, reason: str) -> None:
         self.skipped[function].add(feature)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rot180 import ops
 from rot180.check._case import POOL, Case
+from rot180.check._ending import LAST_RESULT
 from rot180.check._failure import OUTPUTS, Failure, Finding
 from rot180.check._formula import cell, number
 from rot180.check._literal import literal
@@ -28,6 +29,7 @@ __all__ = [
     "lacking",
     "laws",
     "plural",
+    "remark",
     "rows",
     "slices",
     "title",
@@ -37,6 +39,14 @@ __all__ = [
 ]
 
 Cells = NDArray[np.bool_]
+_HISTORY: Final = (
+    "right in a fresh process, wrong after other calls: it depends on what was called "
+    "before"
+)
+_REMEDY: Final = (
+    "If the code does not have this, let it raise NotImplementedError, or name it in "
+    "UNSUPPORTED."
+)
 _SHOWN: Final = 8  # rows and columns of an array
 
 
@@ -65,6 +75,8 @@ def fault(failure: Failure) -> str:
             return f"{name} ends the process"
         case "timeout":
             return f"{name} does not return"
+        case "wrote" if output == LAST_RESULT:
+            return f"{name} changes {output}"
         case "wrote":
             return f"{name} changes its operand {failure.output}".rstrip()
         case "repeat":
@@ -76,6 +88,13 @@ def fault(failure: Failure) -> str:
 def title(finding: Finding) -> str:
     """Returns `conv_backward: dw is wrong (14 configurations)`."""
     return f"{fault(finding.failure)} ({plural(finding.count, 'configuration')})"
+
+
+def remark(failure: Failure) -> str:
+    """Returns what the message does not say: on what it depends, what may be done."""
+    if failure.law == "history":
+        return _HISTORY
+    return _REMEDY if failure.reason == "raised" else ""
 
 
 def call(case: Case, function: str, operands: Sequence[str] = ()) -> str:
@@ -245,15 +264,20 @@ def verdict(report: Report) -> list[str]:
             f"wrong: {len(wrong)} of {plural(len(report.tallies), 'function')}"
         )
     elif any(t.passed or t.failed for t in report.tallies.values()):
-        count = plural(report.configurations, "configuration")
-        if report.planned is not None and report.planned != report.configurations:
-            count = f"{report.configurations} of {report.planned} configurations"
-        lines.append(f"nothing wrong in {count} (seed {report.seed})")
+        lines.append(f"nothing wrong in {_judged(report)} (seed {report.seed})")
     elif report.problem is None:
         lines.append("nothing could be judged: no call gave a result")
     if report.lenient:
         lines.append(f"accepts invalid input: {len(report.lenient)}")
     return lines
+
+
+def _judged(report: Report) -> str:
+    """Returns how many configurations were judged, of how many if the time was over."""
+    if report.planned is not None and report.configurations < report.planned:
+        first = plural(report.planned, "configuration")
+        return f"{report.configurations} of the first {first}"
+    return plural(report.configurations, "configuration")
 
 
 def exit_status(report: Report) -> str:

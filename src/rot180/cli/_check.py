@@ -1,6 +1,9 @@
 """`rot180 check`."""
 
+from __future__ import annotations
+
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Final, Literal
 
 import click
 
+from rot180.cli._deliver import Targets, try_targets
 from rot180.cli._shared import Positive
 from rot180.errors import Rot180Error
 
@@ -18,6 +22,11 @@ _FUNCTIONS: Final = (
     "conv_double_backward", "conv_transpose", "conv_transpose_backward", "max_pool",
     "max_pool_backward", "avg_pool", "avg_pool_backward", "relu", "relu_backward",
 )  # fmt: skip
+
+_OWN_FAULT: Final = (
+    "Error: this is a fault of rot180, not of the code that was judged. Please report "
+    "it with the lines above."
+)
 
 
 @click.command()
@@ -170,11 +179,12 @@ def check(
       1  something is wrong (with --strict, also accepting invalid input)
       2  the check could not run, or nothing could be judged
     """  # noqa: D301
-    from rot180 import check as checking
-
     if json_file == "-" and markdown_file == "-":
         raise click.UsageError("--json - and --markdown - cannot both print.")
-    try:
+    try_targets(json_file, markdown_file, reproductions)
+    with _ending_with_2():
+        from rot180 import check as checking
+
         with _check_progress() as progress:
             report = checking.check(
                 subject,
@@ -191,27 +201,29 @@ def check(
                 strict=strict,
                 progress=progress,
             )
-        files = (
-            checking.write_reproductions(report, reproductions) if reproductions else ()
-        )
-        _write_report(json_file, checking.to_json(report) + "\n")
-        _write_report(markdown_file, checking.to_markdown(report))
+        targets = Targets(json_file, markdown_file, reproductions)
+        status = targets.deliver(report, diagnosis=not no_diagnosis)
+    sys.exit(status)
+
+
+@contextmanager
+def _ending_with_2() -> Iterator[None]:
+    """Ends the process with 2 where no report can be given.
+
+    Python's and click's own status would be 1, which says that the code is wrong.
+    """
+    try:
+        yield
     except (Rot180Error, OSError) as error:
-        # 2, not click's 1: that would say that the code is wrong.
         click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
-    if "-" not in (json_file, markdown_file):
-        from rich.console import Console
-
-        checking.show(report, Console(), diagnosis=not no_diagnosis, files=files)
-    sys.exit(report.status)
-
-
-def _write_report(path: str | None, text: str) -> None:
-    if path == "-":
-        click.echo(text, nl=False)
-    elif path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+    except KeyboardInterrupt:
+        click.echo("Error: interrupted", err=True)
+    except Exception:
+        click.echo(traceback.format_exc(), err=True, nl=False)
+        click.echo(_OWN_FAULT, err=True)
+    else:
+        return
+    sys.exit(2)
 
 
 @contextmanager
@@ -226,7 +238,7 @@ def _check_progress() -> Iterator[Callable[[int, int | None, float, int], None] 
     with console.status("starting") as status:
 
         def move(done: int, planned: int | None, seconds: float, failed: int) -> None:
-            of = f" of {planned}" if planned else ""
+            of = f" of {planned}" if planned and done <= planned else ""
             status.update(
                 f"{done}{of} configurations, {failed} failures, {seconds:.0f} s"
             )

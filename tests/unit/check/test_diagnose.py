@@ -525,7 +525,8 @@ WHERE = {
     "relu_backward": ("relu_backward", "dx"),
 }
 # Mistakes that need more than an altered result, with tests of their own.
-APART = {"empty-batch", "not-written"}
+APART = {"empty-batch", "not-written", "operands-float32"}
+BITS = ("rounded", "operands", "saturated")
 # The same mistake by another name, where the pass leaves no difference.
 SAME = {
     "y-tail-dropped": "y-output-padding-bias-only",
@@ -546,16 +547,18 @@ def situation(role: str, mistake: Mistake) -> tuple[str, str, list[Case]]:
     more: dict[str, Any] = {}
     if role == "db":
         more["out_group"] = 3
-    if mistake.name.startswith("rounded"):
+    if mistake.name.startswith(BITS):
         more["dtype"] = "float64"
     return function, output, some_cases(kind, **more)
 
 
 def scale_of(role: str, mistake: Mistake) -> float:
     """What to multiply the operands by, so that roundings show and sums are exact."""
-    if mistake.name == "rounded-int8":
+    if mistake.name.endswith("int8"):
         return 1 if role in ("y", "x", "w") else 30
-    if mistake.name.startswith("rounded"):
+    if mistake.name == "saturated-int16":
+        return 50 if role in ("y", "x", "w") else 8000
+    if mistake.name.startswith(BITS):
         return 1001.25 if role in ("y", "x", "w") else 1000003.140625
     return 1
 
@@ -665,3 +668,167 @@ def test_a_diagnosis_takes_less_than_a_second() -> None:
     begin = time.perf_counter()
     diagnose(failures, passed)
     assert time.perf_counter() - begin < 1
+
+
+@pytest.mark.parametrize("changes", [{"law": "history"}, {"reason": "repeat"}])
+def test_what_depends_on_earlier_calls_is_no_matter_of_configuration_or_place(
+    changes: dict[str, Any],
+) -> None:
+    def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
+        new = y.copy()
+        new[..., -1] += 100 * (case.groups > 1)
+        return new
+
+    cases = [make(groups=g, extra=e + 2, seed=e) for g in (1, 2) for e in range(12)]
+    failures, passed = judged(cases, "conv", "y", wrong)
+    assert diagnose(failures, passed)
+    failures[0] = replace(failures[0], **changes)
+    assert diagnose(failures, passed) == ()
+
+
+def test_the_data_of_a_law_are_no_condition_on_the_configuration() -> None:
+    cases = [make(groups=g, extra=e) for g in (1, 2) for e in range(8)]
+    failures = [
+        Failure(case, "conv", "", "values", "", law="linear in x") for case in cases[8:]
+    ]
+    assert diagnose(failures, [(case, "conv") for case in cases[:8]]) == ()
+
+
+def one_wrong(case: Case, place: tuple[int, ...]) -> tuple[Diagnosis, ...]:
+    def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
+        new = y.copy()
+        new[place] += 77
+        return new
+
+    return diagnosed([case], "conv", "y", wrong)
+
+
+def test_a_place_is_told_only_where_most_of_it_is_wrong() -> None:
+    groups = make(groups=5, kernel_size=1, extra=2, seed=1)
+    (found,) = one_wrong(groups, (0, slice(4, 5)))
+    assert found.text == "y: only the last channel is wrong"
+    (found,) = one_wrong(groups, (0, slice(1, None)))
+    assert found.text == "y: all groups but the first are wrong"
+    for place in [(0, 3), (0, 4, 2, 2), (0, 4, 0, 1)]:
+        assert one_wrong(groups, place) == ()
+
+
+def test_few_numbers_at_a_border_may_be_chance() -> None:
+    case = make(kernel_size=1, extra=4, seed=1)
+    assert one_wrong(case, (0, 0, [0, 2], [3, 0])) == ()
+    border = np.pad(np.zeros((3, 3), bool), 1, constant_values=True)
+    (found,) = one_wrong(case, (0, 0, border))
+    assert found.text == "y: only numbers at the border are wrong"
+
+
+def test_mistakes_that_right_calls_refute_are_not_guessed_from_single_numbers() -> None:
+    """The paddings of two dimensions are exchanged, in three dimensions only."""
+
+    def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
+        if case.rank < 3:
+            return y
+        first, second, third = pads(case)
+        moved = replace(case, padding=(second, first, third))
+        try:
+            new = _oracle.expected(moved, "conv", g)[0]
+        except ValueError:
+            return y
+        return new if new.shape == y.shape else y
+
+    cases = [
+        make(rank=rank, kernel_size=k, padding=((0, 0), (a, 1 - a), (0, 0))[:rank],
+             extra=e, stride=2, seed=3 * e)
+        for rank in (1, 2, 3) for k in (1, 2) for a in (0, 1) for e in (0, 1)
+    ]  # fmt: skip
+    names = [d.name for d in diagnosed(cases, "conv", "y", wrong)]
+    dropped = {"y-zeros", "y-last-output-dropped", "y-first-output-dropped"}
+    assert len(dropped & set(names)) <= 1
+
+
+def doubles(**given: Any) -> list[Case]:
+    return [replace(case, dtype="float64") for case in plain_2d(**given)]
+
+
+def bits_lost(wrong: Wrong, scale: float) -> Diagnosis:
+    cases = doubles(kernel_size=(2, 3))
+    return diagnose(*judged(cases, "conv", "y", wrong, scale=scale))[0]
+
+
+def test_operands_of_fewer_bits() -> None:
+    def halves(case: Case, g: dict[str, Array], y: Array) -> Array:
+        return forward(case, g["x"].astype("float16").astype("float64"), g["w"], y)
+
+    assert bits_lost(halves, 1001.25).name == "y-operands-float16"
+
+
+def test_operands_whose_last_bits_are_cut_off() -> None:
+    def cut(case: Case, g: dict[str, Array], y: Array) -> Array:
+        x = g["x"].astype("float32")
+        x.view("uint32")[...] &= 0xFFFF0000
+        return forward(case, x.astype("float64"), g["w"], y)
+
+    assert bits_lost(cut, 1001.25).text == "y: operands are rounded to bfloat16"
+
+
+def test_sums_of_fewer_bits() -> None:
+    def singles(case: Case, g: dict[str, Array], y: Array) -> Array:
+        x, w = g["x"].astype("float32"), g["w"].astype("float32")
+        return forward(case, x, w, y.astype("float32")).astype("float64")
+
+    assert bits_lost(singles, 1000003.140625).name == "y-rounded-float32"
+
+
+def test_operands_that_are_saturated() -> None:
+    def clipped(case: Case, g: dict[str, Array], y: Array) -> Array:
+        return forward(case, np.clip(g["x"], -128, 127), g["w"], y)
+
+    assert bits_lost(clipped, 30.0).text == "y: values are saturated to int8"
+
+
+@pytest.mark.parametrize("output", ["dw", "db"])
+def test_a_sum_without_the_last_image(output: str) -> None:
+    def wrong(case: Case, g: dict[str, Array], right: Array) -> Array:
+        most = {name: a.copy() for name, a in g.items()}
+        if len(most["dy"]) > 1:
+            most["dy"][-1] = 0
+        return _oracle.expected(case, "conv_backward", most)[1 + (output == "db")]
+
+    found = diagnosed(plain_2d(), "conv_backward", output, wrong)
+    assert found[0].text == f"{output}: the last image is missing"
+
+
+def test_a_true_convolution_about_the_centre() -> None:
+    """As OpenCV's `filter2D` with the filter turned, whatever the padding."""
+
+    def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
+        low = [k // 2 for k in case.kernel_size]
+        return forward(case, g["x"], g["w"][:, :, ::-1, ::-1], y, low=low)
+
+    found = diagnosed(plain_2d(dilation=1), "conv", "y", wrong)
+    assert found[0].text == "y: filter rotated and the window anchored at its centre"
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"),
+    [(3, "3 times too large"), (0.25, "4 times too small"), (-3, "scaled by -3")],
+)
+def test_a_factor_is_named(factor: float, text: str) -> None:
+    found = diagnosed(plain_2d(), "conv", "y", lambda c, g, y: y * factor)
+    assert found[0].text == f"y: {text}"
+
+
+def test_factors_that_differ_are_not_named() -> None:
+    def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
+        return y * (3 + case.seed % 5)
+
+    found = diagnosed(plain_2d(), "conv", "y", wrong)
+    assert found[0].text == "y: scaled by a constant factor"
+
+
+def test_a_mistake_of_a_backward_pass_is_looked_for_in_its_own_right_calls() -> None:
+    def wrong(case: Case, g: dict[str, Array], dx: Array) -> Array:
+        return g["dy"] if case.rank == 2 else dx
+
+    cases = [make("relu", rank=r, extra=e, seed=e) for r in (1, 2) for e in range(3, 9)]
+    found = diagnosed(cases, "relu_backward", "dx", wrong)
+    assert found[0].text == "dx: dy goes through everywhere, when rank is 2"

@@ -250,7 +250,7 @@ def test_a_run_goes_on_after_a_hang_and_says_what_was_left_out(
     monkeypatch.setattr(_run, "SHRINKING", 1.0)
     monkeypatch.setattr(_findings, "SHRINKING", 1.0)
     path = write(tmp_path, ENDINGS.format(ending="time.sleep(60)"))
-    report = check(path, seconds=6, timeout=0.3, diagnosis=False)
+    report = check(path, seconds=4, timeout=0.3, diagnosis=False)
     assert report.status == 1
     assert [f.failure.reason for f in report.wrong] == ["timeout"]
     assert report.tallies["relu"].passed >= 1

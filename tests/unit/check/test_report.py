@@ -255,7 +255,40 @@ def test_reasons_are_given_once_and_in_short() -> None:
 
 def test_a_profile_cut_short_says_so() -> None:
     text = to_markdown(replace(REPORTS["passing"], planned=900))
-    assert "nothing wrong in 412 of 900 configurations" in text
+    assert "nothing wrong in 412 of the first 900 configurations" in text
+
+
+def test_more_configurations_than_were_planned_are_just_counted() -> None:
+    text = to_markdown(replace(REPORTS["passing"], planned=400))
+    assert "nothing wrong in 412 configurations" in text
+
+
+def remarked(**changes: object) -> list[str]:
+    """Every report of a finding, as one line each."""
+    found = wrong_weights()
+    failure = replace(found.failure, **changes)  # type: ignore[arg-type]
+    one = report(replace(found, failure=failure), tallies={"conv": Tally(1, 1)})
+    console = Console(file=io.StringIO(), width=80)
+    show(one, console)
+    printed: str = console.file.getvalue()  # type: ignore[attr-defined]
+    texts = (printed, to_json(one), to_markdown(one).replace("\\", ""))
+    return [" ".join(text.split()) for text in texts]
+
+
+def test_what_depends_on_earlier_calls_is_said_to() -> None:
+    for text in remarked(law="history"):
+        assert (
+            "right in a fresh process, wrong after other calls: it depends on what "
+            "was called before"
+        ) in text
+
+
+def test_an_error_names_the_ways_to_say_that_something_is_not_there() -> None:
+    for text in remarked(reason="raised", output=""):
+        assert (
+            "If the code does not have this, let it raise NotImplementedError, or "
+            "name it in UNSUPPORTED."
+        ) in text
 
 
 def test_strict_makes_lenience_an_error() -> None:

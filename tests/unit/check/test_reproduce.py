@@ -22,6 +22,7 @@ from rot180.check._literal import array_literal
 from rot180.check._oracle import arguments, expected, functions_of, operands
 from rot180.check._outcome import Array
 from rot180.check._reproduce import reproduction
+from rot180.check._words import fault
 from rot180.errors import Rot180Error
 
 SUBJECT = "subject_under_test"
@@ -45,12 +46,17 @@ def failure_on(
 
 def run(failure: Failure, answer: Callable[..., Any]) -> dict[str, Any]:
     """Runs the reproduction in this process, with a subject of one function."""
+    return run_text(reproduction(failure, SOURCE), failure.function, answer)
+
+
+def run_text(text: str, function: str, answer: Callable[..., Any]) -> dict[str, Any]:
+    """Runs a script in this process, with a subject of one function."""
     subject = ModuleType(SUBJECT)
-    setattr(subject, failure.function, answer)
+    setattr(subject, function, answer)
     space: dict[str, Any] = {}
     allocation = patch.multiple(np, empty=np.empty, empty_like=np.empty_like)
     with patch.dict(sys.modules, {SUBJECT: subject}), allocation:
-        exec(compile(reproduction(failure, SOURCE), "script", "exec"), space)
+        exec(compile(text, "script", "exec"), space)
     return space
 
 
@@ -337,3 +343,122 @@ def test_scripts_need_nothing_but_numpy() -> None:
     script = reproduction(failure, SOURCE)
     assert "rot180" not in script
     assert max(map(len, script.split("\n"))) <= 88
+
+
+@pytest.mark.parametrize("memory", ["fortran", "strided"])
+def test_operands_lie_in_memory_as_they_did(memory: str) -> None:
+    case = make(rank=1, kernel_size=2, extra=3, images=2, in_group=2)
+    failure = replace(failure_on(case, "conv", "y"), law="memory", memory=memory)
+    (right,) = expected(case, "conv", operands(case))
+
+    def conv(x: Array, w: Array, **_: Any) -> Array:
+        assert np.array_equal(x, failure.operands["x"])
+        return right + (not x.flags.c_contiguous)
+
+    with pytest.raises(AssertionError, match="are wrong"):
+        run(failure, conv)
+    run(failure, lambda x, w, **_: right)
+
+
+def broken(case: Case, law: str, **given: Array) -> Failure:
+    """A law broken by one call, of whose right results there are several."""
+    function = f"{case.kind}_backward"
+    return Failure(case, function, "dx", "values", "not so", law, operands=given)
+
+
+TIED = np.array([[[1, 1, 0, 1]]], "float32")
+
+
+def test_gradients_that_do_not_add_up_have_a_script() -> None:
+    case = make("max_pool", rank=1, kernel_size=2, stride=2, extra=2)
+    failure = broken(case, "sum", dy=np.array([[[3, 5]]], "float32"), x=TIED)
+    run(failure, lambda dy, x, *_, **__: np.array([[[3, 0, 0, 5]]]))
+    with pytest.raises(AssertionError, match=r"11\.0 is not 8\.0"):
+        run(failure, lambda dy, x, *_, **__: np.array([[[3, 3, 0, 5]]]))
+
+
+def test_averages_add_up_to_the_rounding() -> None:
+    case = make("avg_pool", rank=1, kernel_size=3, stride=3)
+    failure = broken(case, "sum", dy=np.array([[[1]]], "float32"))
+    third = np.full((1, 1, 3), 1 / 3, "float32")
+    run(failure, lambda dy, *_, **__: third + np.float32(1e-6))
+    with pytest.raises(AssertionError, match="is not"):
+        run(failure, lambda dy, *_, **__: third * np.float32(1.001))
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_a_gradient_where_no_maximum_is_has_a_script(layout: str) -> None:
+    def laid(*values: float) -> Array:
+        row = np.array([[values]], "float32")
+        return row if layout == "channels_first" else np.moveaxis(row, 1, -1)
+
+    case = make("max_pool", rank=1, kernel_size=2, stride=2, extra=2, layout=layout)
+    failure = broken(case, "ties", dy=laid(3, 5), x=laid(1, 2, 2, 1))
+    run(failure, lambda *_, **__: laid(0, 3, 5, 0))
+    with pytest.raises(AssertionError, match="1 of 4 are wrong"):
+        run(failure, lambda *_, **__: laid(3, 5, 7, 0))
+
+    padded = replace(case, padding=((1, 1),), extra=(4,))
+    assert padded.size == case.size == (4,)
+    failure = broken(padded, "ties", dy=laid(3, 5, 7), x=laid(1, 2, 2, 1))
+    run(failure, lambda *_, **__: laid(3, 2.5, 2.5, 7))
+
+
+def test_a_law_that_several_calls_broke_has_no_script() -> None:
+    given = failure_on(make(rank=1, kernel_size=2), "conv", "y").operands
+    failure = Failure(
+        make(rank=1, kernel_size=2), "conv", "y", "values", "", "shift", given
+    )
+    assert reproduction(failure, SOURCE) == ""
+
+
+def remembered(case: Case) -> tuple[Failure, tuple[Case, str, dict[str, Array]]]:
+    """A failure that shows only after a call on the case with stride 1."""
+    failure = replace(failure_on(case, "conv", "y"), law="history")
+    first = replace(case, stride=(1,), seed=5, bias=True)
+    given = operands(first)
+    return failure, (first, "conv", {n: given[n] for n in ("x", "w", "b")})
+
+
+def test_the_call_that_has_to_come_first_is_made_first(tmp_path: Path) -> None:
+    case = make(rank=1, kernel_size=2, extra=4, stride=2)
+    failure, before = remembered(case)
+    source = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport my as subject"
+    text = reproduction(failure, source, before=before)
+    assert "only after another call, of conv" in " ".join(text.split())
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    (right,) = expected(case, "conv", operands(case))
+    conv = f"""
+        def conv(x, w, b=None, *, stride):
+            calls.append(stride)
+            right = np.array({right.tolist()}, x.dtype)
+            return right + (KEPT and calls[0] != stride)
+    """
+    body = "return x\n" + textwrap.dedent(conv)
+    for keeps, ends in (("True", 1), ("False", 0)):
+        assert status(script, tmp_path, body.replace("KEPT", keeps)) == ends
+
+
+def test_without_the_call_that_has_to_come_first_there_is_no_script() -> None:
+    failure, _ = remembered(make(rank=1, kernel_size=2))
+    assert reproduction(failure, SOURCE) == ""
+
+
+@pytest.mark.parametrize("with_before", [False, True])
+def test_a_result_that_the_next_call_overwrites_has_a_script(with_before: bool) -> None:
+    case = make("relu", rank=1, extra=3)
+    failure = failure_on(case, "relu", "y", "wrote")
+    failure = replace(failure, output="the result of the call before")
+    assert fault(failure) == "relu changes the result of the call before"
+    x = -failure.operands["x"] + 1
+    before = (case, "relu", {"x": x}) if with_before else None
+    text = reproduction(failure, SOURCE, before=before)
+    buffer = np.zeros((1, 1, 4), "float32")
+
+    def shared(x: Array) -> Array:
+        return np.maximum(x, 0, out=buffer)
+
+    with pytest.raises(AssertionError, match="changed the result of the first"):
+        run_text(text, "relu", shared)
+    run_text(text, "relu", lambda x: np.maximum(x, 0))

@@ -1,5 +1,6 @@
 """What becomes of calls of code that crashes, hangs, prints, raises and worse."""
 
+import math
 import os
 import signal
 import subprocess
@@ -13,8 +14,16 @@ import numpy as np
 import pytest
 from unit.check.subjects import BY_NUMBERS, integers, write
 
-from rot180.check._outcome import Died, Outcome, Raised, TimedOut, Unsupported, Values
-from rot180.check._runner import ChildRunner, LocalRunner
+from rot180.check._outcome import (
+    EARLIER,
+    Died,
+    Outcome,
+    Raised,
+    TimedOut,
+    Unsupported,
+    Values,
+)
+from rot180.check._runner import MEMORY, ChildRunner, LocalRunner
 from rot180.errors import DataError
 
 X = integers(1, 1, 3, 3)
@@ -40,16 +49,63 @@ def read(x): return x + len(sys.stdin.read())
 def nan(x): return x * np.nan
 def wrong(x): return x.astype("int16")[0]
 def write(x): x += 1; return x
+BUFFER = np.zeros((1, 1, 3, 3), "float32")
+def reuse(x):
+    global BUFFER
+    BUFFER += 1
+    return BUFFER
+def write_and_reuse(x): x += 1; return reuse(x)
+CALLS = []
+def count(x):
+    CALLS.append(x)
+    return np.full(1, len(CALLS))
 def give_list(x): return x.tolist()
 def give_none(x): return None
 def give_number(x): return x.sum()
 def give_objects(x): return x.astype(object)
+def give_named(x): return type("A\\x1b[2J\\x85", (), {})()
+def fork(x):
+    os.fork()
+    return x
+def answer_twice(x):
+    import gc
+    for one in gc.get_objects():
+        if type(one).__name__ == "Channel": one.send((1, "stale"))
+    return x
+def colour(x):
+    kind = type("Red\\x1b[31m", (Exception,), {})
+    raise kind("\\x1b[31mred \\ud800\\nand\\a more, \\xe9")
+def decline_in_colour(x): raise NotImplementedError("\\x1b[2J")
+def die_in_colour(x):
+    sys.stderr.write("\\x1b[2J\\nlast"); sys.stderr.flush(); os._exit(3)
 def give_pair(x): return x, x
 def give_strided(x): return x[..., ::2].T
 def refuse(x): raise ValueError("no such thing")
 def fail(x): return inner(x)
 def inner(x): return np.reshape(x, (7, 7, 7))[{}]
 def decline(x): raise NotImplementedError("not yet")
+def insist(x):
+    assert x.ndim == 7
+def insist_long(x):
+    assert (
+        x.ndim
+        == 7
+    )
+class NotSupportedError(Exception): pass
+def lack(x): raise NotSupportedError("no")
+def again(x):
+    try: x[9]
+    except IndexError as error:
+        raise ValueError from error
+def too_few(x): n, c, h = x
+def add(x): return x.shape + 1
+def key(x): raise KeyError(1)
+def reraise(x):
+    try: return np.reshape(x, 7)
+    except ValueError: raise
+def only_x(x): return x
+def pass_on(x): return only_x(x, what=1)
+def pass_on_wrong(x): return only_x(x, groups=1)
 def exit(x): sys.exit(2)
 def interrupt(x): raise KeyboardInterrupt
 def recurse(x): return recurse(x)
@@ -136,7 +192,8 @@ def test_results_come_as_they_are(call: Call) -> None:
         ("give_list", "a list of 1"),
         ("give_pair", "a tuple of 2"),
         ("give_number", "a number, not an array"),
-        ("give_objects", "an array of object"),
+        ("give_objects", "an array of objects"),
+        ("give_named", r"an A\x1b[2J\x85"),
     ],
 )
 def test_what_is_no_array_is_named(call: Call, what: str, text: str | None) -> None:
@@ -145,7 +202,11 @@ def test_what_is_no_array_is_named(call: Call, what: str, text: str | None) -> N
 
 @pytest.mark.parametrize(
     ("what", "text"),
-    [("give_pair", "a tuple of 2, not 3"), ("nan", "an array, not a tuple of 3")],
+    [
+        ("give_pair", "a tuple of 2, not 3"),
+        ("nan", "an array, not a tuple of 3"),
+        ("give_none", "None, not a tuple of 3"),
+    ],
 )
 def test_a_wrong_number_of_results_is_told_once(
     runner: ChildRunner, what: str, text: str
@@ -166,10 +227,41 @@ def test_writing_to_an_operand_is_noticed(call: Call) -> None:
 
 def test_a_refusal_is_told_from_a_failure(call: Call) -> None:
     outcome = call("refuse")
-    assert outcome == Raised("ValueError", "no such thing", outcome.where, refusal=True)
+    expected = Raised("ValueError", "no such thing", outcome.where, True, True)
+    assert outcome == expected
     assert outcome.where.startswith("my_conv.py:")
     assert outcome.where.endswith(" in refuse")
     assert not call("recurse").refusal
+
+
+@pytest.mark.parametrize(
+    ("what", "refusal", "explicit"),
+    [
+        *(("refuse", True, True), ("insist", True, True), ("lack", True, True)),
+        *(("again", True, True), ("too_few", True, False), ("add", True, False)),
+        *(("fail", True, False), ("reraise", True, False), ("key", False, True)),
+        *(("pass_on", True, True), ("pass_on_wrong", True, False)),
+    ],
+)
+def test_an_error_that_is_meant_is_told_from_a_slip(
+    call: Call, what: str, refusal: bool, explicit: bool
+) -> None:
+    outcome = call(what)
+    assert isinstance(outcome, Raised)
+    assert (outcome.refusal, outcome.explicit) == (refusal, explicit)
+
+
+def test_compiled_code_that_takes_other_arguments_means_it() -> None:
+    runner = LocalRunner({"conv": math.hypot})
+    outcome = runner.call("conv", OPERANDS, {})
+    assert isinstance(outcome, Raised)
+    assert (outcome.kind, outcome.explicit) == ("TypeError", True)
+
+
+def test_an_error_without_a_message_shows_the_line_of_code(call: Call) -> None:
+    assert call("insist").message == "assert x.ndim == 7"
+    assert call("insist_long").message == "x.ndim == 7"
+    assert call("again").message == "raise ValueError from error"
 
 
 def test_the_place_of_an_error_is_the_subject_s_own_line(call: Call) -> None:
@@ -226,12 +318,108 @@ def test_what_is_not_written_is_nan(call: Call, what: str) -> None:
     assert np.isnan(only(call(what))).all()
 
 
+def test_in_this_process_too_and_only_during_the_call() -> None:
+    before = np.empty, np.empty_like
+    seen: list[Any] = []
+
+    def relu(x: Any) -> Any:
+        seen.append(runner.call("conv", OPERANDS, {}))
+        return np.empty_like(x)
+
+    runner = LocalRunner({"relu": relu, "conv": lambda x, w: np.empty(3)})
+    assert np.isnan(only(runner.call("relu", (("x", X),), {}))).all()
+    assert np.isnan(only(seen[0])).all()
+    assert (np.empty, np.empty_like) == before
+    assert isinstance(runner.call("conv", (("x", X),), {}), Unsupported)
+    assert (np.empty, np.empty_like) == before
+
+
 def test_integers_that_are_not_written_are_huge(call: Call) -> None:
     assert (only(call("forget_like")) == 2**31 - 1).all()
 
 
 def test_memory_that_numpy_does_not_fill_is_huge(call: Call) -> None:
     assert (abs(only(call("allocate"))) > 1e38).all()
+
+
+def test_a_result_that_the_next_call_changes_is_noticed(call: Call) -> None:
+    assert call("reuse").wrote == ()
+    assert call("reuse").wrote == (EARLIER,)
+    assert call("nan").wrote == ()
+    assert call("reuse").wrote == (), "only the call before counts"
+    assert isinstance(call("refuse"), Raised)
+    assert call("reuse").wrote == ()
+    assert call("write_and_reuse").wrote == ("x", EARLIER)
+
+
+def test_a_result_that_is_changed_in_this_process_is_noticed_too() -> None:
+    buffer = np.zeros(X.shape, X.dtype)
+    runner = LocalRunner({"relu": lambda x: np.maximum(x, 0, out=buffer)})
+    first = runner.call("relu", (("x", X),), {})
+    again = runner.call("relu", (("x", -X),), {})
+    assert (only(first) == np.maximum(X, 0)).all(), "what was read stays as it was"
+    assert again.wrote == (EARLIER,)
+
+
+@pytest.mark.parametrize("memory", MEMORY)
+def test_operands_lie_as_is_asked_and_hold_the_same(memory: str) -> None:
+    seen: list[Any] = []
+    runner = LocalRunner({"relu": lambda x: seen.append(x)})
+    for array in (integers(2, 4, 6), integers(2, 0), np.array(3.0), np.arange(5)):
+        runner.call("relu", (("x", array),), {}, memory=memory)
+        assert seen[-1].dtype == array.dtype
+        assert (seen[-1] == array).all()
+    lies = seen[0].flags
+    assert lies.c_contiguous == (memory == "plain")
+    assert lies.f_contiguous == (memory == "fortran")
+    if memory == "strided":
+        assert seen[0].strides == (4 * 12 * 4, 12 * 4, 2 * 4)
+        assert np.isnan(seen[0].base[..., 1::2]).all()
+        assert (seen[-1].base[1::2] == np.iinfo(int).max).all()
+
+
+@pytest.mark.parametrize("memory", MEMORY)
+def test_writing_is_noticed_however_the_operand_lies(
+    runner: ChildRunner, memory: str
+) -> None:
+    what = {"what": "write"}
+    outcome = runner.call("conv", OPERANDS, what, memory=memory)
+    assert outcome.wrote == ("x",)
+    assert (only(outcome) == X + 1).all()
+
+
+def test_a_copy_of_the_process_does_not_answer(call: Call) -> None:
+    assert (only(call("fork")) == X).all()
+    assert np.isnan(only(call("nan"))).all()
+    assert (only(call("wrong")) == X[0]).all()
+
+
+def test_an_answer_to_another_call_is_thrown_away(call: Call) -> None:
+    assert (only(call("answer_twice")) == X).all()
+    assert np.isnan(only(call("nan"))).all()
+    assert (only(call("wrong")) == X[0]).all()
+
+
+def test_what_would_steer_a_terminal_is_escaped(
+    runner: ChildRunner, call: Call
+) -> None:
+    runner.fresh()  # other tests close its streams
+    outcome = call("colour")
+    assert outcome.kind == r"Red\x1b[31m"
+    assert outcome.message == "\\x1b[31mred \\ud800\nand\\x07 more, é"
+    assert call("decline_in_colour") == Unsupported(r"\x1b[2J")
+    assert call("die_in_colour") == Died("exited with status 3", "\\x1b[2J\nlast")
+
+
+def test_a_fresh_subject_has_forgotten_its_calls(runner: ChildRunner) -> None:
+    def count() -> Any:
+        return only(runner.call("conv", OPERANDS, {"what": "count"})).max()
+
+    first = count()
+    assert count() == first + 1
+    assert runner.fresh()
+    assert count() == 1
+    assert not LocalRunner({"relu": lambda x: x}).fresh()
 
 
 def test_operands_arrive_contiguous_and_empty_ones_too() -> None:

@@ -219,6 +219,21 @@ def test_declarations_are_read() -> None:
     assert list(describe(subject).facts.unsupported) == ["groups", "rank 3"]
 
 
+@pytest.mark.parametrize("variable", ["UNSUPPORTED", "VERSIONS", "ARITHMETIC"])
+@pytest.mark.parametrize("value", [5, (1, "groups"), {2: "two"}], ids=str)
+def test_a_declaration_of_another_kind_says_what_it_may_be(
+    tmp_path: Path, variable: str, value: object
+) -> None:
+    spec = write(tmp_path, f"def relu(x): return x\n{variable} = {value!r}\n")
+    with pytest.raises(DataError, match=f"^{variable} of .* is ") as error:
+        describe(SimpleNamespace(relu=abs, **{variable: value}))
+    assert repr(value) in str(error.value)
+    assert "  Make it " in str(error.value)
+    with ChildRunner(spec) as runner, pytest.raises(DataError) as again:
+        _ = runner.functions
+    assert str(again.value) == str(error.value)
+
+
 def spec_of(folder: Path, form: str) -> str:
     """Writes a subject and returns the text that names it; the folder is current."""
     text = COURSE if "course" in form else BY_NUMBERS

@@ -52,33 +52,47 @@ def diagnose(
         Known mistakes, of which the better explains more of the failures; then a
         condition; then, if no mistake is known, where the wrong numbers are. A
         condition on a count of channels, or on groups and stride together, comes first
-        unless a known mistake fits the right calls too.
+        unless a known mistake fits the right calls too. Where the calls before decide,
+        there is neither condition nor place; and the data of a law, which the right
+        calls did not have, count for no condition.
     """
     if not failures:
         return ()
     first = failures[0]
+    earlier = first.law == "history" or first.reason == "repeat"
     right = [case for case, function in passed if function == first.function]
     about = [one for one in map(seen, failures) if one is not None]
     known = matches(about, right, first.function)
-    common = condition([failure.case for failure in failures], right)
+    if earlier:
+        known = [match for match in known if match.refuted == 0]
+    cases = [failure.case for failure in failures if failure.law == "reference"]
+    common = None if earlier else condition(cases, right)
     label = first.output or first.function
-    found = [_of_match(match, label, len(failures)) for match in known]
-    if known and known[0].refuted > 0:
-        found[0] = _narrowed(found[0], known[0], about, right, label)
+    found = [_of_match(match, about, label, len(failures)) for match in known]
+    told = None if common is None else _of_condition(common, label, len(failures))
+    fits = any(match.refuted == 0 for match in known)
+    special = (
+        common is not None
+        and told is not None
+        and (told.name in _SPECIAL and common.exact and not fits)
+    )
+    if known and known[0].refuted > 0 and not special:
+        found[0] = _narrowed(found[0], known[0], about, right, first)
     found += _of_shapes(failures, label)
-    if common is not None:
-        diagnosis = _of_condition(common, label, len(failures))
-        fits = any(match.refuted == 0 for match in known)
-        special = diagnosis.name in _SPECIAL and common.exact and not fits
-        found.insert(0 if special else len(found), diagnosis)
-    if not known:
+    if told is not None:
+        found.insert(0 if special else len(found), told)
+    if not known and not earlier:
         found += _of_place(about, label, len(failures))
     return tuple(found)
 
 
-def _of_match(match: Match, label: str, of: int) -> Diagnosis:
-    name, text = f"{label}-{match.mistake.name}", f"{label}: {match.mistake.text}"
-    return Diagnosis(name, text, len(match.explained), of)
+def _of_match(match: Match, about: Sequence[Seen], label: str, of: int) -> Diagnosis:
+    mistake, text = match.mistake, match.mistake.text
+    if mistake.detail is not None:
+        details = {mistake.detail(about[i]) for i in match.explained}
+        text = details.pop() if len(details) == 1 else text
+    name = f"{label}-{mistake.name}"
+    return Diagnosis(name, f"{label}: {text}", len(match.explained), of)
 
 
 def _narrowed(
@@ -86,7 +100,7 @@ def _narrowed(
     match: Match,
     about: Sequence[Seen],
     right: Sequence[Case],
-    label: str,
+    first: Failure,
 ) -> Diagnosis:
     """Says when a mistake is made that would have shown in right calls, too.
 
@@ -94,12 +108,16 @@ def _narrowed(
     can tell whether it was made.
     """
     wrong = [about[i].case for i in sorted(match.explained)]
-    shown = showing(match.mistake, right, about[0])
+    shown = showing(match.mistake, right, first.function, first.output)
     when = condition(wrong, shown, fewest_right=1)
     if when is None:
         return diagnosis
     name, both = diagnosis.name, {"groups > 1", "stride > 1"}
-    if label in ("dx", "gx") and set(when.parts) <= both and all(map(_has_both, wrong)):
+    if (
+        first.output in ("dx", "gx")
+        and set(when.parts) <= both
+        and all(map(_has_both, wrong))
+    ):
         name = "grouped-strided"
     elif when.counts:
         name = "special-channel-count"

@@ -13,6 +13,7 @@ import numpy as np
 
 from rot180.check._diagnose._mistake import ALL, Mistake, Predict, Seen, result
 from rot180.check._diagnose._problem import PlainProblem
+from rot180.check._diagnose._roundings import ROUNDINGS
 from rot180.check._diagnose._sums import Array
 
 __all__ = ["ANY_FIRST", "ANY_MISTAKES"]
@@ -42,23 +43,21 @@ def _scaled(seen: Seen) -> Array | None:
     return seen.expected * float(factor)
 
 
+def _factor(seen: Seen) -> str:
+    """How many times too large or small the numbers of one call are."""
+    assert seen.got is not None
+    at = np.abs(seen.expected).argmax()
+    ratio = float(seen.got.flat[at] / seen.expected.flat[at])
+    factor = Fraction(ratio).limit_denominator(_LARGEST_DENOMINATOR)
+    if factor.denominator == 1 and factor > 1:
+        return f"{factor} times too large"
+    if factor.numerator == 1 and factor > 0:
+        return f"{factor.denominator} times too small"
+    return f"scaled by {factor}"
+
+
 def _all_zero(expected: Array) -> Array:
     return np.zeros_like(expected)
-
-
-def _rounded(dtype: str) -> Predict:
-    def change(seen: Seen) -> Array | None:
-        with np.errstate(all="ignore"):
-            return seen.expected.astype(dtype).astype(np.float64)
-
-    return result(change)
-
-
-def _bfloat(expected: Array) -> Array:
-    """The nearest of the numbers with 8 bits of mantissa, ties to even."""
-    bits = expected.astype(np.float32).view(np.uint32)
-    bits = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return (bits & np.uint32(0xFFFF0000)).view(np.float32).astype(np.float64)
 
 
 def _empty_batch(seen: Seen) -> Array | None:
@@ -148,12 +147,9 @@ ANY_FIRST: Final = (
 ANY_MISTAKES: Final = (
     Mistake("clipped", "negative values are set to 0", None, _SIGNED, _of(lambda e: np.maximum(e, 0))),
     Mistake("absolute", "absolute values", None, _SIGNED, _of(np.abs)),
-    Mistake("rounded-float32", "values are rounded to float32", None, ALL, _rounded("float32")),
-    Mistake("rounded-float16", "values are rounded to float16", None, ALL, _rounded("float16")),
-    Mistake("rounded-bfloat16", "values are rounded to bfloat16", None, ALL, _of(_bfloat)),
+    *ROUNDINGS,
     Mistake("rounded-int", "fractions are cut off", None, ALL, _of(np.trunc)),
-    Mistake("rounded-int8", "values wrap around as int8", None, ALL, _rounded("int8")),
-    Mistake("scaled", "scaled by a constant factor", 8, ALL, result(_scaled)),
+    Mistake("scaled", "scaled by a constant factor", 8, ALL, result(_scaled), _factor),
     Mistake("first-image-for-all", "every image gets the first image's result", None, _IMAGES, _of(_of_first_image)),
     Mistake("later-images-zero", "only the first image is computed", None, _IMAGES, _of(_later_images_zero)),
     Mistake("images-reversed", "images in reverse order", None, _IMAGES, _of(lambda e: e[::-1])),

@@ -131,6 +131,18 @@ def _kept(name: Pass, axis: int, at: int) -> Predict:
     return operand(name, read)
 
 
+def _without(at: int) -> Predict:
+    """Predicts with one image of several left out of the sum."""
+
+    def read(a: Array) -> Array:
+        new = a.copy()
+        if len(a) > 1:
+            new[at] = 0
+        return new
+
+    return operand("y", read)
+
+
 def _one_place(name: Pass, at: int) -> Predict:
     """Predicts with one spatial place of an operand left, the rest as if zero."""
 
@@ -253,12 +265,23 @@ _CENTRES: Final[tuple[Rule, ...]] = (
 )
 
 
+def _rotated_at(*centres: Rule) -> Predict:
+    """Predicts a true convolution about each centre, and with the padding there too."""
+
+    def form(rule: Rule) -> Predict:
+        return dims(lambda d: replace(d, flip=not d.flip, low=rule(d)))
+
+    return every(*map(form, (*centres, *map(_and_padded, centres))))
+
+
 # fmt: off
 CONV_MISTAKES: Final = (
     # The order in which the filter is read.
     Mistake("filter-not-rotated", "filter not rotated", 1, ("x",), dims(_flipped)),
     Mistake("filter-rotated", "filter is rotated, a true convolution", 2, ("y",), dims(_flipped)),
     Mistake("reversed", "reversed along all axes of the filter", 9, ("w",), dims(_flipped)),
+    Mistake("filter-rotated-centred", "filter rotated and the window anchored at its centre", 2, ("y",), _rotated_at(*_CENTRES)),
+    Mistake("filter-not-rotated-centred", "filter not rotated and the window anchored at its centre", 1, ("x",), _rotated_at(*_CENTRES)),
     Mistake("filter-first-axis-not-rotated", "filter not rotated along its first axis", 1, ("x",), only(0, _flipped)),
     Mistake("filter-last-axis-not-rotated", "filter not rotated along its last axis", 1, ("x",), only(-1, _flipped)),
     Mistake("filter-first-axis-rotated", "filter is reversed along its first axis", 2, ("y",), only(0, _flipped)),
@@ -327,6 +350,8 @@ CONV_MISTAKES: Final = (
     Mistake("mean-over-taps", "mean over the filter's taps instead of sum", 8, ("y", "x"), _divided(_taps)),
     Mistake("first-image-only", "only the first image counts, no sum over images", 8, ("w",), _kept("y", 0, 0)),
     Mistake("last-image-only", "only the last image counts, no sum over images", 8, ("w",), _kept("y", 0, -1)),
+    Mistake("last-image-missing", "the last image is missing", 8, ("w",), _without(-1)),
+    Mistake("first-image-missing", "the first image is missing", 8, ("w",), _without(0)),
     Mistake("last-position-only", "only the last position counts, no sum over positions", 8, ("w",), _one_place("y", -1)),
     Mistake("first-position-only", "only the first position counts, no sum over positions", 8, ("w",), _one_place("y", 0)),
     Mistake("last-filter-only", "only the last filter counts, no sum over k", 8, ("x",), _kept("y", 2, -1)),

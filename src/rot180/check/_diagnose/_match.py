@@ -38,6 +38,10 @@ _WORTH: Final = 0.15
 _PATIENCE: Final = 4
 # Wrong numbers that have to be predicted before a match is no accident.
 _EVIDENCE: Final = 3
+# The part of the right calls that may speak against a mistake, and how many numbers it
+# has to explain if more do.
+_REFUTED: Final = 0.5
+_CERTAIN: Final = 6
 # The most numbers that an average or its gradient is taken to add up.
 _SUMMANDS: Final = 64
 _PASSES_TRIED: Final = 16
@@ -123,7 +127,7 @@ def matches(seen: Sequence[Seen], passed: Sequence[Case], function: str) -> list
     right = _right_calls(passed, function, seen[0].output) if found else []
     judged = [Match(m, e, _refuted(m, right)) for m, e in found]
     judged.sort(key=lambda match: (-len(match.explained), match.refuted))
-    return _worth_telling(judged)
+    return _worth_telling(judged, seen)
 
 
 def _explained(
@@ -175,14 +179,16 @@ def _right_calls(passed: Sequence[Case], function: str, output: str) -> list[See
     return calls
 
 
-def showing(mistake: Mistake, passed: Sequence[Case], like: Seen) -> list[Case]:
+def showing(
+    mistake: Mistake, passed: Sequence[Case], function: str, output: str
+) -> list[Case]:
     """Returns the right calls in which a mistake would have given wrong numbers."""
     few = sorted(passed, key=lambda case: case.work())[:_PASSES_SHOWN]
     found = []
     for number, case in enumerate(few):
-        problem = drawn(case, like.case.kind, like.output, number)
+        problem = drawn(case, function, output, number)
         if problem is not None:
-            one = Seen(case, like.output, problem, problem.value())
+            one = Seen(case, output, problem, problem.value())
             if _refuted(mistake, [one]):
                 found.append(case)
     return found
@@ -200,14 +206,28 @@ def _refuted(mistake: Mistake, right: Sequence[Seen]) -> float:
     return wrong / max(len(right), 1)
 
 
-def _worth_telling(ranked: Sequence[Match]) -> list[Match]:
-    """Returns the best, those as good, and those that explain what is left."""
+def _worth_telling(ranked: Sequence[Match], seen: Sequence[Seen]) -> list[Match]:
+    """Returns the best, and others that no right call speaks against.
+
+    These explain the same failures as well, or some that the best does not.  A mistake
+    that right calls speak against is made under a condition, if at all: what it leaves
+    unexplained, or explains in few numbers, is more than a guess may say.
+    """
     told: list[Match] = []
     covered: frozenset[int] = frozenset()
     for match in ranked:
         best = told[0] if told else match
         as_good = (match.explained, match.refuted) == (best.explained, best.refuted)
-        if as_good or not match.explained <= covered:
+        more = match.refuted == 0 and not match.explained <= covered
+        sure = match.refuted <= _REFUTED or _is_certain(match, seen)
+        if sure and (match is best or as_good or more):
             told.append(match)
             covered |= match.explained
     return told[:_TOLD]
+
+
+def _is_certain(match: Match, seen: Sequence[Seen]) -> bool:
+    """Whether a mistake explains most failures, and many numbers of them."""
+    counts = [_wrong_numbers(seen[i]) for i in match.explained]
+    many = sum(count for count in counts if count > 1) >= _CERTAIN
+    return many and len(counts) >= _SHARE * len(seen)

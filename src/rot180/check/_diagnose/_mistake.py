@@ -70,6 +70,8 @@ class Mistake:
         kind: Its number among the kinds of mistakes seen in the field, or None.
         roles: The passes in which it is looked for.
         predict: What it would give: none if it does not apply, several if it has forms.
+        detail: The text for one call that the mistake explains, told in place of `text`
+            where it is the same for all.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Mistake:
     kind: int | None
     roles: tuple[str, ...]
     predict: Predict
+    detail: Callable[[Seen], str] | None = None
 
 
 def dims(change: Callable[[Dim], Dim | None]) -> Predict:

@@ -142,6 +142,8 @@ POOL_MISTAKES: Final = (
     # The bias gradient.
     Mistake("first-image-only", "only the first image counts, no sum over images", 8, ("db",), _db(lambda dy: _total(dy[:1]))),
     Mistake("last-image-only", "only the last image counts, no sum over images", 8, ("db",), _db(lambda dy: _total(dy[-1:]))),
+    Mistake("last-image-missing", "the last image is missing", 8, ("db",), _db(lambda dy: _total(dy[:-1] if len(dy) > 1 else dy))),
+    Mistake("first-image-missing", "the first image is missing", 8, ("db",), _db(lambda dy: _total(dy[1:] if len(dy) > 1 else dy))),
     Mistake("first-position-only", "only the first position counts, no sum over positions", 8, ("db",), _db(_first_place)),
     Mistake("last-position-only", "only the last position counts, no sum over positions", 8, ("db",), _db(_last_place)),
     Mistake("mean-over-images", "mean over the images instead of sum", 8, ("db",), _db(lambda dy: _total(dy) / len(dy))),

@@ -18,6 +18,9 @@ __all__ = ["place"]
 _AXES: Final = {1: ("position",), 2: ("row", "column"), 3: ("plane", "row", "column")}
 _LANES: Final = (4, 8, 16)
 _WIDEST: Final = 3
+# The part of a region's numbers that has to be wrong, on average over its places.
+_MOST: Final = 0.5
+_CHANCE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +81,24 @@ def _later(case: Case, extent: int) -> Array:
 def place(seen: Sequence[Seen]) -> tuple[str, int] | None:
     """Returns where the wrong numbers are, and in how many failures.
 
-    The smallest region that holds all wrong numbers of every failure, among the edges
-    of each axis, the rim and the later images, channels and groups. None if there is
-    none, or if it is all there is in most of the failures.
+    The smallest region that holds all wrong numbers of every failure, and is wrong in
+    all its places and most of its numbers, among the edges of each axis, the rim and
+    the later images, channels and groups. None if there is none, or if it is all there
+    is in most of the failures.
     """
     masks = [(one, np.asarray(one.got != one.expected)) for one in seen]
     masks = [(one, mask) for one, mask in masks if mask.any()]
     if not masks:
         return None
     found = []
-    for region in _regions(seen[0].output, seen[0].case.rank):
+    for number, region in enumerate(_regions(seen[0].output, seen[0].case.rank)):
         parts = [_part(region, one, mask) for one, mask in masks]
         telling = [part for part in parts if part is not None and part < 1]
         if None not in parts and len(telling) * 2 > len(masks):
-            found.append((sum(telling) / len(telling), region.text))
+            found.append((sum(telling) / len(telling), number, region.text))
     if found:
-        return f"{min(found)[1]}{_verb(min(found)[1])}", len(masks)
+        text = min(found)[2]
+        return f"{text}{_verb(text)}", len(masks)
     return _rim(masks)
 
 
@@ -103,28 +108,36 @@ def _verb(text: str) -> str:
 
 
 def _part(region: _Region, one: Seen, mask: Array) -> float | None:
-    """Returns how much of the output the region is; None if more is wrong."""
+    """Returns how much of the output the region is; None if it is not what is wrong.
+
+    Then a wrong number lies outside, or too much in it is right to call it wrong.
+    """
     if region.axis >= mask.ndim:
         return None
-    extent = mask.shape[region.axis]
-    inside = region.rule(one.case, extent)
+    inside = region.rule(one.case, mask.shape[region.axis])
     others = tuple(a for a in range(mask.ndim) if a != region.axis)
-    if np.any(mask.any(axis=others) & ~inside):
+    if not np.array_equal(mask.any(axis=others), inside):
+        return None
+    if mask.mean(axis=others)[inside].mean() <= _MOST:
         return None
     return float(inside.mean())
 
 
 def _rim(masks: Sequence[tuple[Seen, Array]]) -> tuple[str, int] | None:
-    """Returns the rim if all wrong numbers are within one place of an edge."""
+    """Returns the rim if all wrong numbers are within one place of an edge.
+
+    That may be chance, where there are few and the rim is wide; then it is not told.
+    """
     if masks[0][0].output in ("dw", "gw", "db"):
         return None
-    telling = 0
+    telling, chance = 0, 1.0
     for _, mask in masks:
         inner: Any = (..., *(slice(1, -1),) * (mask.ndim - 2))
         core = mask[inner]
         if core.any():
             return None
         telling += core.size > 0 and math.prod(mask.shape[2:]) > 2
-    if telling * 2 <= len(masks):
+        chance *= (1 - core.size / mask.size) ** int(mask.sum())
+    if telling * 2 <= len(masks) or chance > _CHANCE:
         return None
     return "only numbers at the border are wrong", len(masks)
