@@ -170,6 +170,7 @@ class _Run:
         """Runs, and returns what was found; Ctrl-C ends it early."""
         self.judge.survey.declare(lacking, self.settings.dtypes)
         self.judge.runner.set_threads(1)
+        self.begun = time.monotonic()  # the subject is loaded now
         for kind in self.judge.survey.open_kinds():
             for function in self.judge.survey.open_functions(kind):
                 self.ledger.tallies[function] = Tally()
@@ -223,9 +224,11 @@ class _Run:
 
     def _judge_all(self, given: Collection[Case], *, laws: bool = True) -> None:
         """Judges cases, and then what the laws say of those that came out right."""
-        self.planned = len(given)
-        for wanted in given:
-            self.pending.extend(self._judge(wanted))
+        kinds = self.judge.survey.open_kinds()
+        wanted = [case for case in given if case.kind in kinds]
+        self.planned = len(wanted)
+        for case in wanted:
+            self.pending.extend(self._judge(case))
         while self.pending and laws:
             self._judge_laws(self.pending.popleft())
 
@@ -297,7 +300,7 @@ class _Run:
         verdicts = [judge.law(law, case) for law in laws]
         functions = judge.survey.fitting_functions(case)
         if functions:
-            function = functions[turn % len(functions)]
+            function = functions[turn // 2 % len(functions)]
             threads = 2 if turn % _THREADED == 0 else None
             verdicts.append(judge.repeats(case, function, threads))
             if turn % 2:
@@ -327,7 +330,11 @@ class _Run:
         if slopes:
             self.notes.append(f"relu_backward: the slope at 0 is {', '.join(slopes)}")
         if self.problem is None and not self.ledger.judged_any:
-            self.problem = "every function is missing or refuses its input"
+            self.problem = (
+                "every function is missing or refuses its input"
+                if not self.judge.survey.open_kinds()
+                else "the time was over before anything was judged"
+            )
         unsupported = dict(self.judge.survey.summary())
         known = set(unsupported.values())
         for function, reason in self.ledger.lacking.items():

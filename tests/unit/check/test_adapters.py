@@ -257,7 +257,7 @@ LIMITS = [
     ),
     (
         "torch",
-        make("avg_pool", rank=3, kernel_size=2, padding=(1, 1)),
+        make("avg_pool", rank=3, kernel_size=3, padding=(1, 1)),
         "refuses an input smaller than the kernel",
     ),
     ("torch", make(rank=4), "at most 3 dimensions"),

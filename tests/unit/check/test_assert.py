@@ -47,7 +47,7 @@ def test_wrong_code_raises_with_the_report_as_its_text() -> None:
 def test_what_the_code_lacks_may_be_declared() -> None:
     def conv(x: Any, w: Any, b: Any = None, *, groups: int = 1, **options: Any) -> Any:
         if groups > 1:
-            raise RuntimeError("no groups")
+            raise IndexError("no groups")
         return T.conv(x, w, b, groups=groups, **options)
 
     with pytest.raises(AssertionError, match="no groups"):

@@ -694,7 +694,7 @@ def test_the_data_of_a_law_are_no_condition_on_the_configuration() -> None:
     assert diagnose(failures, [(case, "conv") for case in cases[:8]]) == ()
 
 
-def one_wrong(case: Case, place: tuple[int, ...]) -> tuple[Diagnosis, ...]:
+def one_wrong(case: Case, place: Any) -> tuple[Diagnosis, ...]:
     def wrong(case: Case, g: dict[str, Array], y: Array) -> Array:
         new = y.copy()
         new[place] += 77

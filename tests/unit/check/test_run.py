@@ -214,11 +214,22 @@ def test_a_missing_feature_is_reported_with_its_reason(how: str) -> None:
     assert report.tallies["conv"].passed > 10
 
 
-def test_a_refusal_of_what_everybody_has_to_have_is_wrong() -> None:
+def test_a_refusal_in_so_many_words_is_not_supported() -> None:
     conv = _unless(lambda x, stride, **_: stride != 1, ValueError("stride?"))
     report = _check({"conv": conv}, seconds=1.2)
+    assert report.status == 0
+    assert report.unsupported["stride in conv"] == "refused with ValueError: stride?"
+
+
+def test_a_slip_with_what_everybody_has_to_have_is_wrong() -> None:
+    def conv(x: Any, w: Any, b: Any = None, *, stride: Any = 1, **options: Any) -> Any:
+        if stride != 1:
+            x = x + np.zeros((*x.shape[:-1], 977), x.dtype)  # which does not fit
+        return T.conv(x, w, b, stride=stride, **options)
+
+    report = _check({"conv": conv}, seconds=1.2)
     assert report.status == 1
-    assert {f.failure.reason for f in report.wrong} == {"raised"}
+    assert "raised" in {f.failure.reason for f in report.wrong}
 
 
 @pytest.mark.parametrize("declared", [{"groups"}, ("groups",), {"groups": "one only"}])
@@ -300,7 +311,7 @@ def test_a_gradient_that_is_never_given_is_not_supported() -> None:
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (RuntimeError("broken"), 1),
+        (ZeroDivisionError("broken"), 1),
         (IndexError("broken"), 1),
         (SystemExit(3), 1),
         (ValueError("never"), 2),
@@ -370,13 +381,13 @@ def test_the_laws_are_asked_and_counted() -> None:
 
 def test_what_no_function_can_do_does_not_count_as_judged() -> None:
     report = _check({"relu": T.relu}, seconds=60, progress=_stop_after_corners)
-    assert report.planned == report.configurations == report.tallies["relu"].passed
+    assert report.configurations == report.tallies["relu"].passed > 3
 
 
 def _stop_after_corners(
     done: int, planned: int | None, seconds: float, failed: int
 ) -> None:
-    if done == planned:
+    if planned is None or done == planned:
         raise KeyboardInterrupt
 
 

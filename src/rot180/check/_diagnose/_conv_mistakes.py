@@ -55,13 +55,22 @@ def _low(*rules: Rule) -> Predict:
 
 
 def _exchanged(*names: str) -> Predict:
-    """Predicts with the parameters of the dimensions in reverse order."""
-    return window(
-        lambda given: tuple(
-            replace(d, **{name: getattr(other, name) for name in names})
-            for d, other in zip(given, given[::-1], strict=True)
-        )
-    )
+    """Predicts with the parameters of two dimensions exchanged, of three any two."""
+
+    def form(one: int, other: int) -> Predict:
+        def exchanged(given: tuple[Dim, ...]) -> tuple[Dim, ...] | None:
+            if max(one, other) >= len(given):
+                return None
+            order = list(given)
+            order[one], order[other] = order[other], order[one]
+            return tuple(
+                replace(d, **{name: getattr(from_, name) for name in names})
+                for d, from_ in zip(given, order, strict=True)
+            )
+
+        return window(exchanged)
+
+    return every(*(form(*pair) for pair in ((0, 1), (0, 2), (1, 2))))
 
 
 def _copied(which: int, *names: str) -> Predict:

@@ -107,6 +107,7 @@ def _equal(a: Array, b: Array, bound: Array | None, dtype: str) -> bool:
     return bool(np.all(near | np.isnan(a) & np.isnan(b)))
 
 
+@np.errstate(all="ignore")  # operands of too few bits may become infinite
 def matches(seen: Sequence[Seen], passed: Sequence[Case], function: str) -> list[Match]:
     """Returns the mistakes that explain failures, the best first.
 
@@ -179,6 +180,7 @@ def _right_calls(passed: Sequence[Case], function: str, output: str) -> list[See
     return calls
 
 
+@np.errstate(all="ignore")
 def showing(
     mistake: Mistake, passed: Sequence[Case], function: str, output: str
 ) -> list[Case]:
