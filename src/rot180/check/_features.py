@@ -78,9 +78,9 @@ def without(case: Case, features: set[str]) -> Case:
         case = replace(case, images=1)
     if case.dtype in features:
         case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
-    case = _padded_plainly(case, features)
     if "kernel other than 3" in features:
         case = replace(case, kernel_size=(3,) * case.rank)
+    case = fitted(_padded_plainly(case, features))
     if "remainder" in features:
         rest = zip(case.extra, case.remainder(), case.stride, strict=True)
         less = tuple(e - r if e >= r else e - r + step for e, r, step in rest)

@@ -16,6 +16,7 @@ from rot180.check._ledger import Ledger, Seen, way
 from rot180.check._nonsense import accepted_nonsense
 from rot180.check._reproduce import reproduction
 from rot180.check._shrink import shrink
+from rot180.errors import DataError
 
 __all__ = ["SHRINKING", "findings", "lenient_findings"]
 
@@ -23,9 +24,9 @@ __all__ = ["SHRINKING", "findings", "lenient_findings"]
 SHRINKING: Final = 4.0
 # How many configurations are tried, and where each costs the child process its life.
 _TRIES: Final = 300
+_COSTLY: Final = {"timeout": 4, "died": 12}
 # The largest extent of a configuration that is compared with known mistakes.
 _SHORT: Final = 300
-_COSTLY: Final = {"timeout": 4, "died": 12}
 
 
 def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Finding]:
@@ -33,8 +34,11 @@ def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Findi
     until = time.monotonic() + SHRINKING
     for number, seen in enumerate(ledger.seen.values()):
         share = (until - time.monotonic()) / (len(ledger.seen) - number)
-        failure = _smallest(judge, seen.failures, max(share, 0.2))
-        failure = _in_fresh_process(judge, failure)
+        try:
+            failure = _smallest(judge, seen.failures, max(share, 0.2))
+            failure = _in_fresh_process(judge, failure)
+        except DataError:  # it does not start again: as it was first seen
+            failure = seen.failures[0]
         yield Finding(
             failure,
             seen.failures[0].case,
@@ -65,7 +69,10 @@ def _is_short(case: Case) -> bool:
 
 def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
     """Returns the failure on the smallest configuration that is found to show it."""
-    first = min(failures, key=lambda f: (f.case.work(), len(f.case.features())))
+    first = min(
+        failures,
+        key=lambda f: (f.law != "reference", f.case.work(), len(f.case.features())),
+    )
     if first.law != "reference" or first.reason == "repeat":
         return first  # the law drew its own data; another case's would be others
     until = time.monotonic() + seconds
@@ -85,6 +92,8 @@ def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
 
 def _in_fresh_process(judge: Judge, failure: Failure) -> Failure:
     """Returns the failure; with the call that it needs before it, if it needs one."""
+    if failure.before is not None and judge.runner.fresh():
+        return _again(judge, failure.case, failure) or failure
     if failure.law != "reference" or failure.reason in (*_COSTLY, "repeat"):
         return failure
     if not judge.runner.fresh() or _again(judge, failure.case, failure):

@@ -50,14 +50,14 @@ class Ledger:
         """Counts a verdict and keeps its failures."""
         failed = bool(verdict.failures)
         tally = self.tallies.setdefault(verdict.function, Tally())
-        if verdict.law is not None:
-            law = self.laws.setdefault(verdict.law, Tally())
-            law.failed += failed
-            law.passed += not failed
         if verdict.unsupported is not None:
             tally.unsupported += 1
             self.lacking.setdefault(verdict.function, verdict.unsupported)
             return
+        if verdict.law is not None:
+            law = self.laws.setdefault(verdict.law, Tally())
+            law.failed += failed
+            law.passed += not failed
         tally.failed += failed
         if verdict.law is None:
             tally.passed += not failed
@@ -76,6 +76,7 @@ class Ledger:
     def right(self, function: str, output: str) -> Iterator[tuple[Case, str]]:
         """Yields the cases on which an output was right, with the function."""
         failed = self._failed.get((function, output), set())
+        failed = failed | self._failed.get((function, ""), set())
         for case in self._judged.get(function, ()):
             if case not in failed:
                 yield case, function

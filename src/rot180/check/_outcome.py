@@ -60,7 +60,8 @@ class Raised:
         message: Its text, or the line of the subject's code where it has none.
         where: The innermost place in the subject's own code, `file.py:12 in conv`.
         refusal: Whether it is of a class by which code refuses input: TypeError,
-            ValueError, AssertionError or one named like NotImplementedError.
+            ValueError, AssertionError, RuntimeError or one named like
+            NotImplementedError.
         explicit: Whether a `raise` or `assert` in the subject's own code raised it, or
             the arguments did not fit a signature; an error inside NumPy or of an
             operator is not.

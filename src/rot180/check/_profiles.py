@@ -37,7 +37,8 @@ def cases(kind: Kind, *, ranks: Sequence[int] = (1, 2, 3)) -> st.SearchStrategy[
     """Returns hypothesis's strategy for configurations of one operation.
 
     For your own tests: `@given(case=cases("conv"))`. Every parameter is drawn from the
-    table, independently of the others.
+    table; in three of four cases one is large, and the others become smaller until the
+    case costs little.
     """
 
     def drawn(seed: int) -> Case:

@@ -182,11 +182,14 @@ class _Run:
             self.problem = "interrupted; this is what was found until then"
         except DataError as error:  # the child does not start again
             self.problem = str(error)
-        found = list(
-            findings(self.judge, self.ledger, diagnosis=self.settings.diagnosis)
-        )
-        if self.settings.shapes is None:
-            found += lenient_findings(self.judge)
+        found: list[Finding] = []
+        try:
+            named = self.settings.diagnosis
+            found.extend(findings(self.judge, self.ledger, diagnosis=named))
+            if self.settings.shapes is None and self.problem is None:
+                found.extend(lenient_findings(self.judge))
+        except KeyboardInterrupt:
+            self.problem = "interrupted; some of what was found is not told"
         return self._reported(tuple(found))
 
     def _explore(self) -> None:
@@ -205,7 +208,8 @@ class _Run:
         """Yields the shapes in each dtype; of those too large it is said why."""
         for number, shape in enumerate(shapes, 1):
             for dtype in self.settings.dtypes:
-                case = replace(shape, dtype=dtype)
+                seed = shape.seed + self.settings.seed
+                case = replace(shape, dtype=dtype, seed=seed)
                 reason = too_large(case)
                 if reason is None:
                     yield case
@@ -252,10 +256,15 @@ class _Run:
         )
         @hypothesis.given(drawn)
         def explore(case: Case) -> None:
-            for right in self._judge(case):
-                self._judge_laws(right)
-            if self.pending:  # of the corners, in turn with the random ones
-                self._judge_laws(self.pending.popleft())
+            if self.problem is not None:
+                raise _Enough
+            try:
+                for right in self._judge(case):
+                    self._judge_laws(right)
+                if self.pending:  # of the corners, in turn with the random ones
+                    self._judge_laws(self.pending.popleft())
+            except DataError as error:  # the child does not start again
+                self.problem = str(error)
 
         explore()
 
@@ -290,12 +299,12 @@ class _Run:
             self.settings.progress(count, self.planned, seconds, self.ledger.failures)
 
     def _judge_laws(self, case: Case) -> None:
-        """Asks some laws of a case; in the full profile, all."""
+        """Asks laws of a case: two of them in the quick profile, else all."""
         if self._late():
             raise _Enough
         judge, turn = self.judge, case.seed
         laws = judge.laws(case)
-        if laws and self.settings.profile == "quick":
+        if laws and self.settings.profile == "quick" and self.settings.shapes is None:
             laws = [laws[turn % len(laws)], laws[(turn + 1) % len(laws)]]
         verdicts = [judge.law(law, case) for law in laws]
         functions = judge.survey.fitting_functions(case)

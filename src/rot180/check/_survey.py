@@ -23,9 +23,10 @@ class Survey:
     """What a subject has and has not.
 
     A function need not have every feature. That it has not, it says by lacking the
-    parameter or by NotImplementedError; what is not of everyday use it may also refuse
-    with a TypeError or a ValueError. When a call is turned down so, each feature of the
-    call that no earlier call has shown to be there is asked for alone.
+    parameter, by NotImplementedError or by raising an error of its own; what is not of
+    everyday use it may also refuse by an error from elsewhere. When a call is turned
+    down so, each feature of the call that no earlier call has shown to be there is
+    asked for alone.
 
     Attributes:
         runner: Of the subject.
