@@ -33,7 +33,7 @@ def corners(seed: int = 0) -> tuple[Case, ...]:
 def _valued(case: Case, number: int, seed: int) -> Case:
     """Returns the case with a seed of its own, and every third three in float64.
 
-    The seed's remainder by 3 decides the style of the values: each meets both dtypes.
+    The seed's remainder by 4 decides the style of the values: each meets both dtypes.
     """
     dtype = "float64" if number // 3 % 3 == 2 else "float32"
     return replace(case, seed=number + 1009 * seed, dtype=dtype)
@@ -107,6 +107,8 @@ def _convs() -> Iterator[Case]:
     # Past the width of vectors, tiles and blocks, one thing at a time.
     deep = {"in_group": 8, "out_group": 9}
     yield make(kernel_size=3, extra=(8, 18), padding=(1, 1), bias=True, **deep)
+    for size in ((5, 6), (6, 5), (4, 6), (6, 4)):  # of each style of values
+        yield make(kernel_size=3, extra=size, padding=(1, 1), in_group=16, out_group=16)
     yield make(kernel_size=2, extra=(17, 16), out_group=2)
     yield make(kernel_size=3, extra=1, in_group=33, out_group=2)
     yield make(rank=3, kernel_size=2, extra=(9, 10, 9))

@@ -36,6 +36,8 @@ Operands = Mapping[str, Array]
 # The largest integer up to which all integers are exact.
 _EXACT: Final = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 _SMALL: Final = 9
+# The remainder of the seed by 4 at which images hold one number each.
+_IMPULSES: Final = 3
 # Numbers in all operands together, so that they and their copies fit into memory.
 _NUMBERS: Final = 10**8
 
@@ -102,8 +104,9 @@ def operands(
     """Returns random operands by name, of every function of the case's operation.
 
     `case.seed` decides the values, unless a generator is given: whether they are one
-    digit long, or use the dtype's whole width, or are fractions. No magnitude exceeds
-    `most`, if it is given.
+    digit long, or as large as the sums allow, or fractions; or, of a convolution,
+    whether `x` and `dy` are impulses, one number each that uses the dtype's whole
+    width. No magnitude exceeds `most`, if it is given.
 
     Raises:
         ArgumentError: The sums are too long to be exact in the dtype.
@@ -112,6 +115,8 @@ def operands(
     shapes = _shapes(case)
     if case.kind == "max_pool":
         return _distinct(case, shapes, generator)
+    if most is None and case.kind in CONV and case.seed % 4 == _IMPULSES:
+        return _impulses(case, shapes, generator)
     largest, scale = (most, 1.0) if most is not None else _magnitude(case)
 
     def values(shape: tuple[int, ...]) -> Array:
@@ -151,6 +156,23 @@ def _distinct(
     return {"x": _scaled(case, x), "dy": dy.astype(case.dtype)}
 
 
+def _impulses(
+    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
+) -> dict[str, Array]:
+    """Operands of which no sum has more than two products, so that they may be long."""
+    bits = _EXACT[case.dtype].bit_length() - 1
+    found = {}
+    for name, shape in shapes.items():
+        width = bits // 2 if name in _IMAGES else bits - bits // 2 - 1
+        values = rng.integers(1, 2**width, shape) * rng.choice([-1, 1], shape)
+        if name in _IMAGES and values.size:
+            kept = np.zeros(values.size, bool)
+            kept[int(rng.integers(values.size))] = True
+            values = values * kept.reshape(shape)
+        found[name] = values.astype(case.dtype)
+    return found
+
+
 def _scaled(case: Case, values: Array) -> Array:
     """Returns numbers that are not summed, of one of three magnitudes; exact."""
     return (values * (1.0, 2.0**20, 2.0**-20)[case.seed % 3]).astype(case.dtype)
@@ -163,7 +185,7 @@ def _magnitude(case: Case) -> tuple[int, float]:
         raise ArgumentError(
             f"check: {too_large(case)}\n  Use a smaller shape, or a wider dtype."
         )
-    style = case.seed % 3
+    style = case.seed % 4
     if style == 0:
         return min(most, _SMALL), 1.0
     return most, 1.0 if style == 1 else 0.0625

@@ -20,8 +20,8 @@ from rot180.check._oracle import (
 from rot180.errors import ArgumentError
 
 Array = np.ndarray[Any, Any]
-# Small digits, the dtype's whole width, fractions: decided by the seed.
-styles = pytest.mark.parametrize("seed", [0, 1, 2])
+# Digits, large values, fractions, impulses: decided by the seed.
+styles = pytest.mark.parametrize("seed", [0, 1, 2, 3])
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -115,7 +115,7 @@ def test_seeds_give_small_digits_wide_numbers_and_fractions() -> None:
     assert np.any(fractions != np.rint(fractions))
 
 
-@styles
+@pytest.mark.parametrize("seed", [0, 1, 2])  # not where one number is not 0
 @dtypes
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose", "avg_pool"])
 def test_no_operand_hides_a_product_behind_a_zero(
@@ -284,3 +284,16 @@ def test_relu_is_the_positive_part(slope: int) -> None:
     (y,), (dx,) = expected(case, "relu", given), expected(case, "relu_backward", given)
     assert np.array_equal(y, rot180.relu(given["x"]))
     assert np.array_equal(dx, np.where(given["x"] > 0, given["dy"], 0))
+
+
+@dtypes
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_an_impulse_uses_more_digits_than_narrow_arithmetic_has(
+    kind: Kind, dtype: str
+) -> None:
+    given = operands(_case(kind, dtype=dtype, seed=3, in_group=33, extra=60))
+    for name in ("x", "dy"):
+        assert np.count_nonzero(given[name]) == 1
+    drawn = [operands(_case(kind, dtype=dtype, seed=4 * i + 3)) for i in range(40)]
+    largest = max(float(np.abs(o["x"]).max()) for o in drawn)
+    assert largest > (2**11 if dtype == "float32" else 2**24)
