@@ -256,9 +256,9 @@ DEFECTS = (
     ),
     Defect(
         "jax",
-        "On the CPU, `conv_general_dilated` reads behind the input where the padding is "
-        "negative in front and positive behind. Of ones it has to give 8, 4, 4, 2; what "
-        "it gives instead changes from run to run. Only some sizes and channels show it.",
+        "On the CPU, `conv_general_dilated` reads behind the input where the padding "
+        "is negative in front and positive behind. Of ones it has to give 8, 4, 4, 2; "
+        "what it gives changes from run to run. Only some sizes and channels show it.",
         "import numpy as np\n"
         "from jax import lax\n\n"
         "x = np.ones((1, 2, 3, 3), 'float32')\n"
