@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rot180.check._case import KINDS, Case, Kind, make
+from rot180.check._oracle import IMPULSES
 
 __all__ = ["corners"]
 
@@ -33,10 +34,16 @@ def corners(seed: int = 0) -> tuple[Case, ...]:
 def _valued(case: Case, number: int, seed: int) -> Case:
     """Returns the case with a seed of its own, and every third three in float64.
 
-    The seed's remainder by 4 decides the style of the values: each meets both dtypes.
+    The seed's remainder by 8 decides the style of the values, one of three in turn, or
+    impulses where the case asks for them: each style meets both dtypes.
     """
-    dtype = "float64" if number // 3 % 3 == 2 else "float32"
-    return replace(case, seed=number + 1009 * seed, dtype=dtype)
+    impulses = case.seed == IMPULSES
+    wide = number // 2 % 2 if impulses else number // 3 % 3 == 2
+    dtype, style = (
+        "float64" if wide else "float32",
+        IMPULSES if impulses else number % 3,
+    )
+    return replace(case, seed=8 * (number + 1009 * seed) + style, dtype=dtype)
 
 
 def _convs() -> Iterator[Case]:
@@ -65,6 +72,7 @@ def _convs() -> Iterator[Case]:
     # Padding per side, larger than the filter, cropping, and by name.
     for padding in ((1, 0), (0, 1), (2, 1), (0, 2), (4, 3), (-1, 0), (0, -1), (-1, 2)):
         yield make(kernel_size=3, extra=3, padding=padding, in_group=2, out_group=2)
+    yield make(kernel_size=2, extra=1, padding=(-1, 1), in_group=2)
     yield make(kernel_size=3, extra=4, padding=((1, 1), (0, 0)), out_group=2)
     yield make(kernel_size=3, extra=4, padding=((1, 0), (2, 1)), stride=2, **both)
     for word in ("same", "valid", "same_lower", "full", "causal"):
@@ -107,8 +115,12 @@ def _convs() -> Iterator[Case]:
     # Past the width of vectors, tiles and blocks, one thing at a time.
     deep = {"in_group": 8, "out_group": 9}
     yield make(kernel_size=3, extra=(8, 18), padding=(1, 1), bias=True, **deep)
-    for size in ((5, 6), (6, 5), (4, 6), (6, 4)):  # of each style of values
-        yield make(kernel_size=3, extra=size, padding=(1, 1), in_group=16, out_group=16)
+    deep = {"in_group": 16, "out_group": 16}
+    for values in (0, IMPULSES):
+        yield make(kernel_size=3, extra=(5, 6), padding=(1, 1), seed=values, **deep)
+        yield make(kernel_size=3, extra=(6, 5), seed=values, **deep)
+        yield make(kernel_size=1, extra=(4, 3), seed=values, **deep)
+        yield make(kernel_size=3, extra=4, stride=2, groups=16, seed=values)
     yield make(kernel_size=2, extra=(17, 16), out_group=2)
     yield make(kernel_size=3, extra=1, in_group=33, out_group=2)
     yield make(rank=3, kernel_size=2, extra=(9, 10, 9))

@@ -387,7 +387,7 @@ _MEMORY: Final = {
 def _same_shapes(case: Case) -> Iterator[Case]:
     """Yields cases of the same shapes of `x` and `w`, of other dtype or options."""
     other = "float64" if case.dtype == "float32" else "float32"
-    wide = 4 * case.seed + 1  # the style of the largest values
+    wide = 8 * case.seed + 1  # the style of the largest values
     candidates = [replace(case, dtype=other, seed=wide)]
     if case.kind == "conv":
         longer = tuple(step + 1 for step in case.stride)

@@ -266,7 +266,7 @@ def read_shapes(text: str, name: str = "the file of shapes") -> tuple[Case, ...]
             f"check: {name} names no shape\n"
             "  Write lines such as g1mb8ic64ih56oc64oh56kh3ph1."
         )
-    return tuple(replace(case, seed=4 * seed) for seed, case in enumerate(found))
+    return tuple(replace(case, seed=8 * seed) for seed, case in enumerate(found))
 
 
 def _read_shape(line: str) -> Case:

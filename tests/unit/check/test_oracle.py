@@ -21,7 +21,7 @@ from rot180.errors import ArgumentError
 
 Array = np.ndarray[Any, Any]
 # Digits, large values, fractions, impulses: decided by the seed.
-styles = pytest.mark.parametrize("seed", [0, 1, 2, 3])
+styles = pytest.mark.parametrize("seed", [0, 1, 2, 7])
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -291,9 +291,9 @@ def test_relu_is_the_positive_part(slope: int) -> None:
 def test_an_impulse_uses_more_digits_than_narrow_arithmetic_has(
     kind: Kind, dtype: str
 ) -> None:
-    given = operands(_case(kind, dtype=dtype, seed=3, in_group=33, extra=60))
+    given = operands(_case(kind, dtype=dtype, seed=7, in_group=33, extra=60))
     for name in ("x", "dy"):
         assert np.count_nonzero(given[name]) == 1
-    drawn = [operands(_case(kind, dtype=dtype, seed=4 * i + 3)) for i in range(40)]
+    drawn = [operands(_case(kind, dtype=dtype, seed=8 * i + 7)) for i in range(40)]
     largest = max(float(np.abs(o["x"]).max()) for o in drawn)
     assert largest > (2**11 if dtype == "float32" else 2**24)
