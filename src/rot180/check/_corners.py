@@ -81,6 +81,7 @@ def _convs() -> Iterator[Case]:
     # Extents 1 and 0, a kernel larger than the map, no images, no image axis.
     yield make(kernel_size=1, in_group=3, out_group=2, images=2)
     yield make(kernel_size=3, in_group=2, out_group=2, images=2)
+    yield make(kernel_size=(5, 6), in_group=2, out_group=2)  # as a linear layer
     yield make(kernel_size=5, padding=(2, 2), in_group=2, out_group=2)
     yield make(kernel_size=4, padding=(3, 2), stride=2, extra=1)
     yield make(kernel_size=3, padding=(2, 2), extra=0, images=2)
@@ -249,4 +250,5 @@ def _relus() -> Iterator[Case]:
     yield make("relu", in_group=2, images=2, extra=3)
     yield make("relu", in_group=3, extra=(4, 1))
     yield make("relu", rank=1, in_group=17, extra=8, images=3)
+    yield make("relu", in_group=5, extra=(16, 12))
     yield make("relu", images=0, extra=2)
