@@ -34,6 +34,8 @@ Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]
 # Every so many cases are computed with two threads as well, which are slow to start.
 _THREADED = 8
+# Seconds for fresh processes and diagnoses, beside those for shrinking.
+_TELLING = 3.0
 
 
 def check(
@@ -223,7 +225,7 @@ class _Run:
             return False
         reserve = 0.0
         if self.ledger.seen:
-            reserve = min(SHRINKING, self.settings.seconds / 4)
+            reserve = min(SHRINKING + _TELLING, self.settings.seconds / 4)
         return time.monotonic() - self.begun > self.settings.seconds - reserve
 
     def _judge_all(self, given: Collection[Case], *, laws: bool = True) -> None:
