@@ -277,6 +277,11 @@ class _Run:
         survey = self.judge.survey
         lacks = survey.missing(wanted.kind)
         case = without(wanted, lacks)
+        if self.settings.shapes is not None and case != wanted:
+            where = f"x {wanted.x_shape} with w {wanted.w_shape} of the shapes"
+            needed = ", ".join(sorted(wanted.features() & lacks))
+            survey.unsupported[where] = f"it needs {needed}"
+            return
         if f"rank {case.rank}" in lacks or case in self.judged:
             return
         if not survey.fitting_functions(case):

@@ -477,3 +477,19 @@ def test_a_file_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert report.status == 1
     assert report.subject == path
     assert report.versions["numpy"] == np.__version__
+
+
+def test_a_shape_that_the_code_cannot_do_is_said_and_not_changed(
+    tmp_path: Path,
+) -> None:
+    def conv(
+        x: Any, w: Any, b: Any = None, *, stride: Any = 1, padding: Any = 0
+    ) -> Any:
+        return T.conv(x, w, b, stride=stride, padding=padding)
+
+    shapes = tmp_path / "shapes.txt"
+    shapes.write_text("g1mb1ic2ih5oc3kh3ph1\ng2mb1ic2ih5oc4kh3ph1\n")
+    report = _check({"conv": conv}, shapes=shapes)
+    assert report.tallies["conv"].passed == 2  # the first line, in both dtypes
+    where = "x (1, 2, 5, 5) with w (4, 1, 3, 3) of the shapes"
+    assert report.unsupported[where] == "it needs groups"
