@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -33,7 +34,7 @@ __all__ = ["Profile", "Progress", "check"]
 Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]
 # Every so many cases are computed with two threads as well, which are slow to start.
-_THREADED = 8
+_THREADED = 7
 # Seconds for fresh processes and diagnoses, beside those for shrinking.
 _TELLING = 3.0
 
@@ -167,6 +168,7 @@ class _Run:
     consistent: bool = False
     problem: str | None = None
     pending: deque[Case] = field(default_factory=deque)
+    turns: Iterator[int] = field(default_factory=itertools.count)
 
     def report(self, lacking: Collection[str]) -> Report:
         """Runs, and returns what was found; Ctrl-C ends it early."""
@@ -309,17 +311,17 @@ class _Run:
         """Asks laws of a case: two of them in the quick profile, else all."""
         if self._late():
             raise _Enough
-        judge, turn = self.judge, case.seed
+        judge, turn = self.judge, next(self.turns)
         laws = judge.laws(case)
         if laws and self.settings.profile == "quick" and self.settings.shapes is None:
             laws = [laws[turn % len(laws)], laws[(turn + 1) % len(laws)]]
         verdicts = [judge.law(law, case) for law in laws]
         functions = judge.survey.fitting_functions(case)
         if functions:
-            function = functions[turn // 2 % len(functions)]
+            function = functions[turn % len(functions)]
             threads = 2 if turn % _THREADED == 0 else None
             verdicts.append(judge.repeats(case, function, threads))
-            if turn % 2:
+            if turn // len(functions) % 2:
                 verdicts.append(judge.memory(case, function))
             else:
                 verdicts += judge.history(case, function)
