@@ -18,7 +18,6 @@ SOURCE = Path(rot180.__file__).parents[1]
 TESTS = Path(__file__).parent
 LAYOUTS: tuple[ops.Layout, ...] = ("channels_first", "channels_last")
 DTYPES = ("float32", "float64")
-WORDS = ("valid", "same", "same_lower", "full", "causal")
 
 Array = np.ndarray[Any, Any]
 # `choose(low, high)` is an int from low to high, both included: drawn by hypothesis,
@@ -161,7 +160,7 @@ def draw_problem(
         padding = tuple(low for low, _ in pairs)
         pairs = tuple((low, low) for low in padding)
     if form == 3:
-        padding, pairs = pick(choose, WORDS), ((0, 0),) * rank
+        padding, pairs = pick(choose, ops.PADDINGS), ((0, 0),) * rank
     least = choose(0, 15) < 15  # else an axis of the images may be empty
     size = tuple(
         max((k - 1) * d + 1 - low - high, int(form == 3 or least))

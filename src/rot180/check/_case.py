@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from rot180 import ops
 
@@ -25,18 +25,10 @@ __all__ = [
 ]
 
 Kind = Literal["conv", "conv_transpose", "max_pool", "avg_pool", "relu"]
-KINDS: Final[tuple[Kind, ...]] = (
-    "conv",
-    "conv_transpose",
-    "max_pool",
-    "avg_pool",
-    "relu",
-)
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 CONV: Final = ("conv", "conv_transpose")
 POOL: Final = ("max_pool", "avg_pool")
 Pair = tuple[int, int]
-# What padding may be instead of numbers.
-WORDS: Final = ("valid", "same", "same_lower", "full", "causal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +58,10 @@ class Parameter:
     feature: str | None = None
     most: int | None = None
     name: str = ""
+
+    def neutral_in(self, rank: int) -> Any:
+        """Returns the neutral value of a case of that rank."""
+        return (self.neutral,) * rank if self.each else self.neutral
 
 
 def _parameter(
@@ -292,11 +288,8 @@ class Case:
             if known.option == "no":
                 continue
             value = getattr(self, known.name)
-            neutral = (known.neutral,) * self.rank if known.each else known.neutral
-            if known.option == "always" or value != neutral:
+            if known.option == "always" or value != known.neutral_in(self.rank):
                 options[known.name] = _simplest(value) if known.each else value
-        if self.kind in POOL:
-            options["stride"] = _simplest(self.stride)
         return options
 
     def droppable(self) -> frozenset[str]:
@@ -304,8 +297,7 @@ class Case:
         return frozenset(
             known.name
             for known in parameters(self.kind)
-            if getattr(self, known.name)
-            == ((known.neutral,) * self.rank if known.each else known.neutral)
+            if getattr(self, known.name) == known.neutral_in(self.rank)
         )
 
     def features(self) -> frozenset[str]:
@@ -317,9 +309,9 @@ class Case:
         yield self.dtype
         for known in parameters(self.kind):
             value = getattr(self, known.name)
-            neutral = (known.neutral,) * self.rank if known.each else known.neutral
+            used = value != known.neutral_in(self.rank)
             by_name = known.each and isinstance(value, str)
-            if known.feature and known.name != "dtype" and value != neutral:
+            if known.feature and known.name != "dtype" and used:
                 yield "padding by name" if by_name else known.feature
         if self.images is None:
             yield "no image axis"

@@ -11,13 +11,11 @@ from rot180.check._failure import OUTPUTS, Failure, Reason
 from rot180.check._literal import array_literal, literal
 from rot180.check._loops import definition, maxima
 from rot180.check._oracle import arguments
-from rot180.check._outcome import Array
+from rot180.check._outcome import EARLIER, Array
 
-__all__ = ["LAST_RESULT", "call", "ending", "kept", "needed", "stands_for_itself"]
+__all__ = ["call", "ending", "kept", "needed", "stands_for_itself"]
 
 Lines = list[str]
-# What a call changed, in place of the name of an operand.
-LAST_RESULT: Final = "the result of the call before"
 
 
 def ending(failure: Failure, seconds: float) -> Lines:
@@ -165,7 +163,7 @@ def _timeout(failure: Failure, seconds: float) -> Lines:
 
 
 def _wrote(failure: Failure, seconds: float) -> Lines:
-    if failure.output == LAST_RESULT:
+    if failure.output == EARLIER:
         return _wrote_result(failure)
     names = list(needed(failure))
     pairs = ", ".join(f'"{name}": {name}' for name in names)

@@ -71,8 +71,7 @@ def without(case: Case, features: set[str]) -> Case:
     """Returns the nearest case that uses none of these features."""
     for known in parameters(case.kind):
         if known.feature in features & case.features():
-            value = (known.neutral,) * case.rank if known.each else known.neutral
-            case = altered(case, known.name, value)
+            case = altered(case, known.name, known.neutral_in(case.rank))
     case = _equal(case, features)
     if features & {"no image axis", "no images"} & case.features():
         case = replace(case, images=1)

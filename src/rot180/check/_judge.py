@@ -17,6 +17,7 @@ from rot180.check._laws import LAWS, Law
 from rot180.check._oracle import (
     Operands,
     arguments,
+    arrays,
     expected,
     operands,
     output_size,
@@ -146,7 +147,7 @@ class Judge:
     def _failures(
         self, case: Case, function: str, given: Operands, outcome: Outcome, law: str
     ) -> Iterator[Failure]:
-        used = _arrays(case, function, given)
+        used = arrays(case, function, given)
 
         def failure(
             reason: Reason, message: str, output: str = "", **more: Any
@@ -267,7 +268,7 @@ class Judge:
             if found.failures:
                 return replace(found, law=law.name)
         message = f"{law.name}: {law.text} does not hold"
-        used = _arrays(*calls[-1])
+        used = arrays(*calls[-1])
         output = OUTPUTS[name][0]
         fault = Failure(case, name, output, "values", message, law.name, used)
         return Verdict(case, name, (fault,), law=law.name)
@@ -293,7 +294,7 @@ class Judge:
                     message = f"{function}: {name} is another where the operands {text}"
                     fault = Failure(
                         case, function, name, "values", message, "memory",
-                        _arrays(case, function, given), _or_none(want), _or_none(got),
+                        arrays(case, function, given), _or_none(want), _or_none(got),
                         memory=memory,
                     )  # fmt: skip
                     return Verdict(case, function, (fault,), law="memory")
@@ -337,7 +338,7 @@ class Judge:
         self, case: Case, function: str, given: Operands, how: str = "a second time"
     ) -> Failure:
         message = f"{function} gave other numbers {how}"
-        used = _arrays(case, function, given)
+        used = arrays(case, function, given)
         output = OUTPUTS[function][0]
         return Failure(case, function, output, "repeat", message, "repeat", used)
 
@@ -369,12 +370,6 @@ def _is_compared(case: Case, function: str) -> bool:
     """Whether the oracle says anything of a call: of a large one, of `y` alone."""
     sampled = function == "conv" and case.layout == "channels_first"
     return sampled or case.work() <= _REFERENCE
-
-
-def _arrays(case: Case, function: str, given: Operands) -> dict[str, Array]:
-    """Returns the operands that a function takes."""
-    pairs = arguments(case, function, given)
-    return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
 
 
 # How operands lie, by the names of `Runner.call`.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-import numpy as np
-
 from rot180.check._case import Case, Kind, altered
 from rot180.check._failure import OUTPUTS, Failure
 from rot180.check._features import plain
 from rot180.check._judge import Judge
-from rot180.check._oracle import arguments, operands
+from rot180.check._oracle import arguments, arrays, operands
 from rot180.check._outcome import Array, Values
 
 __all__ = ["accepted_nonsense"]
@@ -56,7 +54,7 @@ def _spoilt(given: dict[str, Array], wrong: dict[str, Any]) -> dict[str, Array]:
 def _accepted(
     case: Case, kind: Kind, wrong: dict[str, Any], words: str, given: dict[str, Array]
 ) -> Failure:
-    used = {n: a for n, a in arguments(case, kind, given) if isinstance(a, np.ndarray)}
+    used = arrays(case, kind, given)
     if "b" not in wrong:
         name = next(iter(wrong))
         case = altered(case, name, (0,) * case.rank)

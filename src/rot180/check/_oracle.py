@@ -16,6 +16,7 @@ import numpy as np
 
 from rot180 import ops
 from rot180.check._case import CONV, Case
+from rot180.check._failure import OUTPUTS
 from rot180.check._outcome import Array
 from rot180.errors import ArgumentError
 from rot180.runtime import reference
@@ -24,6 +25,7 @@ __all__ = [
     "IMPULSES",
     "Operands",
     "arguments",
+    "arrays",
     "expected",
     "functions_of",
     "operands",
@@ -63,12 +65,10 @@ _ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
 
 def functions_of(kind: str) -> tuple[str, ...]:
     """Returns the functions that compute an operation and its gradients."""
-    longer = ("conv_transpose",) if kind == "conv" else ()
-    return tuple(
-        name
-        for name in _ARGUMENTS
-        if name.startswith(kind) and not name.startswith(longer or ("-",))
-    )
+    names = [name for name in _ARGUMENTS if name.startswith(kind)]
+    if kind == "conv":
+        names = [name for name in names if not name.startswith("conv_transpose")]
+    return tuple(names)
 
 
 def arguments(
@@ -87,6 +87,12 @@ def arguments(
         (name, operands.get(name, others.get(name))) for name in _ARGUMENTS[function]
     ]
     return tuple(pair for pair in given if pair[0] != "b" or pair[1] is not None)
+
+
+def arrays(case: Case, function: str, operands: Operands) -> dict[str, Array]:
+    """Returns the operands that a function takes."""
+    pairs = arguments(case, function, operands)
+    return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
 
 
 def output_size(case: Case) -> tuple[int, ...]:
@@ -226,17 +232,11 @@ def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]
     names = ("y", "dx", "ddy", "gx")
     return tuple(
         result[0] if name in names else result
-        for name, result in zip(_outputs(function), results, strict=True)
+        for name, result in zip(OUTPUTS[function], results, strict=True)
     )
 
 
 _IMAGES: Final = ("x", "dy", "ddx")
-
-
-def _outputs(function: str) -> tuple[str, ...]:
-    from rot180.check._failure import OUTPUTS
-
-    return OUTPUTS[function]
 
 
 def _op(case: Case) -> Any:

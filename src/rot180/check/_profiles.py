@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 from hypothesis import strategies as st
 
+from rot180 import ops
 from rot180.check._case import (
     KINDS,
-    WORDS,
     Case,
     Kind,
     Parameter,
@@ -60,7 +60,9 @@ def draw(kind: Kind, ranks: Sequence[int], rng: np.random.Generator) -> Case:
         values[known.name] = _enlarged(known, values[known.name], rng)
         large = known.name
     if kind in ("conv", "max_pool", "avg_pool") and rng.integers(10) == 0:
-        values["padding"] = _pick(rng, WORDS if kind == "conv" else ("valid", "same"))
+        values["padding"] = _pick(
+            rng, ops.PADDINGS if kind == "conv" else ("valid", "same")
+        )
     case = make(kind, rank=rank, **values, seed=int(rng.integers(10**6)))
     return _within(case, large, rng)
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from rot180.check._case import Case
 from rot180.check._ending import (
-    LAST_RESULT,
     call,
     ending,
     kept,
@@ -21,7 +20,7 @@ from rot180.check._ending import (
 )
 from rot180.check._failure import Failure
 from rot180.check._literal import array_literal, literal
-from rot180.check._outcome import Array
+from rot180.check._outcome import EARLIER, Array
 from rot180.check._words import fault
 
 __all__ = ["Before", "reproduction"]
@@ -153,7 +152,7 @@ def _made_first(failure: Failure, first: Failure | None) -> Lines:
     """The parts of the call made first; its operands make room for the others."""
     if first is None:
         return []
-    keeps = failure.output == LAST_RESULT
+    keeps = failure.output == EARLIER
     lines = kept(first) if keeps else [call(first)]
     return [
         "# The call that has to come first:",
@@ -166,7 +165,7 @@ def _made_first(failure: Failure, first: Failure | None) -> Lines:
 
 def _with_others(failure: Failure, first: Failure | None) -> Lines:
     """Where a result is overwritten by any other call: a call, and other operands."""
-    if failure.output != LAST_RESULT or first is not None:
+    if failure.output != EARLIER or first is not None:
         return []
     others = [f"{name} = {name} + 1" for name in needed(failure)]
     return ["\n".join([*kept(failure), *others])]

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from rot180 import ops
 from rot180.check._case import POOL, Case
-from rot180.check._ending import LAST_RESULT
 from rot180.check._failure import OUTPUTS, Failure, Finding
 from rot180.check._formula import cell, number
 from rot180.check._literal import literal
 from rot180.check._oracle import arguments
-from rot180.check._outcome import Array, differing
+from rot180.check._outcome import EARLIER, Array, differing
 from rot180.check._report import Report, Tally
 
 __all__ = [
@@ -75,7 +74,7 @@ def fault(failure: Failure) -> str:
             return f"{name} ends the process"
         case "timeout":
             return f"{name} does not return"
-        case "wrote" if output == LAST_RESULT:
+        case "wrote" if output == EARLIER:
             return f"{name} changes {output}"
         case "wrote":
             return f"{name} changes its operand {failure.output}".rstrip()

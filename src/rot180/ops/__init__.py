@@ -38,6 +38,7 @@ from rot180.ops._op import (
     expect_dtype,
     type_of,
 )
+from rot180.ops._padding import PADDINGS
 from rot180.ops._pointwise import (
     POINTWISE,
     Broadcast,
@@ -65,6 +66,7 @@ __all__ = [
     "DTYPES",
     "FLOATS",
     "INTEGERS",
+    "PADDINGS",
     "POINTWISE",
     "ROLES",
     "BatchNorm",

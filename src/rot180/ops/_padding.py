@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from rot180.errors import ArgumentError
 from rot180.ops._numbers import dimensions, index_of
 
-_PADDINGS = ("valid", "same", "same_lower", "full", "causal")
+PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 _PADDING_REMEDY = (
     "Pass an int, one int per dimension such as {ints}, (low, high) per dimension "
     'such as {pairs}, or one of "valid", "same", "same_lower", "full", "causal".'
@@ -80,7 +80,7 @@ def _named_padding(
             if name == "same":
                 return pairs
             return tuple((high, low) for low, high in pairs)
-    known = ", ".join(f'"{item}"' for item in _PADDINGS)
+    known = ", ".join(f'"{item}"' for item in PADDINGS)
     raise ArgumentError(
         f"{op}: padding {name!r} is not known\n"
         f"  Use one of {known}, or numbers such as padding=1."

@@ -82,19 +82,6 @@ def _differs(name: str) -> Test:
     return lambda case: len(set(getattr(case, name))) > 1
 
 
-def _leaves_rest(case: Case) -> bool:
-    """Whether the stride leaves positions behind the last full window."""
-    if case.kind in ("conv_transpose", "relu"):
-        return False
-    window = case.window
-    return any(
-        (size + low + high - span) % step != 0
-        for size, (low, high), span, step in zip(
-            case.size, window.padding, window.span, window.stride, strict=True
-        )
-    )
-
-
 def _is_set(name: str) -> Test:
     return lambda case: bool(getattr(case, name))
 
@@ -123,7 +110,7 @@ _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("kernel > 1", _each(lambda c, d: c.kernel_size[d] > 1)),
     ("a kernel extent is even", _each(lambda c, d: c.kernel_size[d] % 2 == 0)),
     ("kernel == 1", lambda c: set(c.kernel_size) == {1}),
-    ("stride leaves a rest", _leaves_rest),
+    ("stride leaves a rest", lambda c: any(c.remainder())),
     ("stride and dilation differ", lambda c: c.stride != c.dilation),
     (
         "stride > kernel",
