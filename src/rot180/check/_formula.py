@@ -12,10 +12,10 @@ import numpy as np
 
 from rot180 import ops
 from rot180.check._case import Case
-from rot180.check._definition import Point, Sum, counted, sums
+from rot180.check._definition import counted, sums
 from rot180.check._failure import OUTPUTS
 from rot180.check._outcome import Array
-from rot180.notation import Access
+from rot180.notation import Access, Point, Sum
 
 __all__ = ["cell", "formula", "number"]
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from rot180 import ops
 from rot180.check._case import Case
-from rot180.check._definition import Sum, counted, shape, sums
+from rot180.check._definition import counted, shape, sums
 from rot180.check._formula import formula
-from rot180.notation import Access, Affine
+from rot180.notation import Access, Affine, Sum
 
 __all__ = ["definition", "maxima"]
 

@@ -28,6 +28,7 @@ __all__ = [
     "arrays",
     "expected",
     "functions_of",
+    "op_of",
     "operands",
     "output_size",
     "terms",
@@ -99,7 +100,7 @@ def output_size(case: Case) -> tuple[int, ...]:
     """Returns the spatial extents of the output."""
     if case.kind == "relu":
         return case.size
-    op = _op(case)
+    op = op_of(case)
     size: tuple[int, ...] = (
         op.input_size if case.kind == "conv_transpose" else op.output_size
     )
@@ -239,7 +240,8 @@ def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]
 _IMAGES: Final = ("x", "dy", "ddx")
 
 
-def _op(case: Case) -> Any:
+def op_of(case: Case) -> Any:
+    """Returns the forward op of a case; it takes images, one if the case has none."""
     batched = replace(case, images=case.images or (0 if case.images == 0 else 1))
     x = ops.TensorType(batched.x_shape, case.dtype)
     window: dict[str, Any] = {
@@ -274,15 +276,15 @@ def _biased(case: Case, y: Array, operands: Operands) -> Array:
 
 
 def _conv(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_biased(case, _one(_op(case), o["x"], o["w"]), o),)
+    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
 
 
 def _input_grad(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(replace(_op(case), out="x"), o["dy"], o["w"]),)
+    return (_one(replace(op_of(case), out="x"), o["dy"], o["w"]),)
 
 
 def _weight_grad(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(replace(_op(case), out="w"), o["dy"], o["x"]),)
+    return (_one(replace(op_of(case), out="w"), o["dy"], o["x"]),)
 
 
 def _bias_grad(case: Case, o: Operands) -> Array:
@@ -295,46 +297,46 @@ def _backward(case: Case, o: Operands) -> tuple[Array, ...]:
 
 def _double_backward(case: Case, o: Operands) -> tuple[Array, ...]:
     """Both gradients are bilinear, so their gradients are the three passes again."""
-    op = _op(case)
+    op = op_of(case)
     ddy = _one(op, o["ddx"], o["w"]) + _one(op, o["x"], o["ddw"])
     gx = _one(replace(op, out="x"), o["dy"], o["ddw"])
     return ddy, gx, _one(replace(op, out="w"), o["dy"], o["ddx"])
 
 
 def _transpose(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_biased(case, _one(_op(case), o["x"], o["w"]), o),)
+    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
 
 
 def _transpose_backward(case: Case, o: Operands) -> tuple[Array, ...]:
     """The op is an input gradient: its `x` is that convolution's `dy`."""
-    op = _op(case)
+    op = op_of(case)
     dx = _one(replace(op, out="y"), o["dy"], o["w"])
     return dx, _one(replace(op, out="w"), o["x"], o["dy"]), _bias_grad(case, o)
 
 
 def _max_pool(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(_op(case), o["x"]),)
+    return (_one(op_of(case), o["x"]),)
 
 
 def _max_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    op = _op(case)
+    op = op_of(case)
     index = reference.evaluate(op, o["x"])[1]
     select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
     return (_one(select, o["dy"], index),)
 
 
 def _avg_pool(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(_op(case), o["x"]) / _divisor(case),)
+    return (_one(op_of(case), o["x"]) / _divisor(case),)
 
 
 def _avg_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    op = _op(case)
+    op = op_of(case)
     return (_one(replace(op, out="x"), o["dy"] / _divisor(case)),)
 
 
 def window_counts(case: Case) -> tuple[tuple[int, ...], ...]:
     """Returns, per dimension, how many positions each window of a pooling counts."""
-    op = _op(case)
+    op = op_of(case)
     pads = ops.Window.make(
         "check", case.kernel_size, input_size=case.size, stride=case.stride,
         padding=case.padding,

@@ -288,11 +288,7 @@ def _divisor(
                 "  Pass an int other than 0, or None."
             )
         return np.full((1,), override, type_of("avg_pool", "x", images).dtype)
-    rank = op.window.rank
-    plain = ops.Window.make(
-        "avg_pool", op.window.kernel_size, input_size=op.input_size, padding=padding
-    )
-    counted = plain.padding if include else ((0, 0),) * rank
+    counted = ops.counted_padding(op, padding, count_include_pad=include)
     return _counts(op, counted, type_of("avg_pool", "x", images).dtype)
 
 

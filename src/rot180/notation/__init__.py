@@ -11,6 +11,7 @@ from rot180.notation._evaluate import evaluate, evaluate_pieces
 from rot180.notation._gather import Piece, Residue, gather
 from rot180.notation._parse import contraction
 from rot180.notation._show import latex, point, span_of_axis, spans_of
+from rot180.notation._sum import Point, Sum
 
 __all__ = [
     "Access",
@@ -18,9 +19,11 @@ __all__ = [
     "Coefficient",
     "Contraction",
     "Piece",
+    "Point",
     "Polynomial",
     "Reduction",
     "Residue",
+    "Sum",
     "contraction",
     "dual",
     "evaluate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -129,6 +129,28 @@ class Contraction:
         chosen = self.factors[names.index(wrt)]
         out = replace(chosen, tensor=dual(wrt))
         return replace(self, out=out, factors=factors, doc="")
+
+    def renamed(self, **tensors: str) -> Contraction:
+        """Returns the same formula on tensors of other names."""
+
+        def named(access: Access) -> Access:
+            return replace(access, tensor=tensors.get(access.tensor, access.tensor))
+
+        return self._with(named)
+
+    def without(self, index: str) -> Contraction:
+        """Returns the formula without the axes that hold `index` alone."""
+
+        def thinned(access: Access) -> Access:
+            axes = tuple(axis for axis in access.axes if axis.bare != index)
+            return replace(access, axes=axes)
+
+        indices = tuple(other for other in self.indices if other != index)
+        return replace(self._with(thinned), indices=indices)
+
+    def _with(self, change: Callable[[Access], Access]) -> Contraction:
+        factors = tuple(change(factor) for factor in self.factors)
+        return replace(self, out=change(self.out), factors=factors)
 
     def gather(self) -> tuple[Piece, ...]:
         """Rewrites a scattering sum as gathering ones, see `rot180.notation.gather`."""

@@ -38,7 +38,7 @@ from rot180.ops._op import (
     expect_dtype,
     type_of,
 )
-from rot180.ops._padding import PADDINGS
+from rot180.ops._padding import PADDING_MODES, PADDINGS
 from rot180.ops._pointwise import (
     POINTWISE,
     Broadcast,
@@ -46,7 +46,13 @@ from rot180.ops._pointwise import (
     Pointwise,
     Reduce,
 )
-from rot180.ops._pool import MaxPool, MaxSelect, WindowSum, pool_counts
+from rot180.ops._pool import (
+    MaxPool,
+    MaxSelect,
+    WindowSum,
+    counted_padding,
+    pool_counts,
+)
 from rot180.ops._shape import (
     Flip,
     Full,
@@ -59,6 +65,7 @@ from rot180.ops._shape import (
     full_like,
     scalar_like,
 )
+from rot180.ops._sums import bias_sum, conv_sum, pool_sum
 from rot180.ops._tracing import Traced, apply, apply_all, is_traced
 from rot180.ops._window import Window
 
@@ -67,6 +74,7 @@ __all__ = [
     "FLOATS",
     "INTEGERS",
     "PADDINGS",
+    "PADDING_MODES",
     "POINTWISE",
     "ROLES",
     "BatchNorm",
@@ -95,6 +103,7 @@ __all__ = [
     "WindowSum",
     "apply",
     "apply_all",
+    "bias_sum",
     "broadcast_shapes",
     "channel_axis",
     "check_layout",
@@ -103,8 +112,10 @@ __all__ = [
     "conv_input_grad_op",
     "conv_op",
     "conv_rank",
+    "conv_sum",
     "conv_transpose_op",
     "conv_weight_grad_op",
+    "counted_padding",
     "expect_dtype",
     "filter_axes",
     "filter_shape",
@@ -114,6 +125,7 @@ __all__ = [
     "pool_counts",
     "pool_formula",
     "pool_op",
+    "pool_sum",
     "positions",
     "scalar_like",
     "spatial",

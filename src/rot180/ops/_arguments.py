@@ -18,6 +18,7 @@ from rot180.ops._layout import (
 )
 from rot180.ops._numbers import dimensions, resolve_ints
 from rot180.ops._op import TensorType, expect_dtype
+from rot180.ops._padding import check_padding_mode
 from rot180.ops._pool import MaxPool, WindowSum
 from rot180.ops._window import Window
 
@@ -43,17 +44,14 @@ class WindowOptions(TypedDict, total=False):
     dilation: int | Sequence[int]
     groups: int
     flip: bool
+    padding_mode: str
 
 
 def check_modes(
     op: str, *, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> None:
     """Raises ArgumentError unless the padding mode and the algorithm exist."""
-    if padding_mode != "zeros":
-        raise ArgumentError(
-            f"{op}: padding_mode {padding_mode!r} is not available\n"
-            '  Use padding_mode="zeros", or pad the input beforehand with numpy.pad.'
-        )
+    check_padding_mode(op, padding_mode)
     if algorithm not in ("auto", "direct"):
         raise ArgumentError(
             f"{op}: algorithm {algorithm!r} is not available\n"
@@ -169,7 +167,7 @@ def conv_op(
         w: The filter `(k, c/groups, *kernel)`.
         b: The bias `(k,)`.
         layout: Where the channels stand.
-        **options: Stride, padding, dilation, groups and flip, see `Window.make`.
+        **options: What `Window.make` takes, such as stride and padding.
 
     Raises:
         ShapeError: The shapes do not fit.
@@ -286,7 +284,7 @@ def conv_transpose_op(
             `Window.transposed_output_size`.
         output_size: The output's spatial extents, in place of `output_padding`.
         layout: Where the channels stand.
-        **options: Stride, padding, dilation, groups and flip, see `Window.make`.
+        **options: What `Window.make` takes, such as stride and padding.
 
     Raises:
         ShapeError: The shapes do not fit.

@@ -9,11 +9,24 @@ from rot180.errors import ArgumentError
 from rot180.ops._numbers import dimensions, index_of
 
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
+# What stands at positions outside an operand.
+PADDING_MODES = ("zeros",)
 _PADDING_REMEDY = (
     "Pass an int, one int per dimension such as {ints}, (low, high) per dimension "
     'such as {pairs}, or one of "valid", "same", "same_lower", "full", "causal".'
 )
 Pairs = tuple[tuple[int, int], ...]
+
+
+def check_padding_mode(op: str, mode: str) -> None:
+    """Raises ArgumentError unless the padding mode exists."""
+    if mode in PADDING_MODES:
+        return
+    known = ", ".join(f'padding_mode="{item}"' for item in PADDING_MODES)
+    raise ArgumentError(
+        f"{op}: padding_mode {mode!r} is not available\n"
+        f"  Use {known}, or pad the input beforehand with numpy.pad."
+    )
 
 
 def resolve_padding(

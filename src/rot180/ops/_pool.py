@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rot180.errors import DTypeError, ShapeError
 from rot180.notation import Contraction
@@ -210,6 +210,29 @@ def _check_size(
         f"    {name} has shape {operand.shape}\n"
         f"  Pass {name} with {len(size) + 2} axes and these extents."
     )
+
+
+def counted_padding(
+    op: WindowSum, padding: Any, *, count_include_pad: bool
+) -> tuple[tuple[int, int], ...]:
+    """Returns the padding whose positions average pooling counts in its divisor.
+
+    What `ceil_mode` adds at the end, beyond `padding`, never counts.
+
+    Args:
+        op: The sum that is divided.
+        padding: The argument of the public function, as in `Window.make`.
+        count_include_pad: Whether padded positions count.
+    """
+    if not count_include_pad:
+        return ((0, 0),) * op.window.rank
+    return Window.make(
+        "avg_pool",
+        op.window.kernel_size,
+        input_size=op.input_size,
+        stride=op.window.stride,
+        padding=padding,
+    ).padding
 
 
 def pool_counts(

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from rot180.errors import ArgumentError, ShapeError
 from rot180.ops._formula import conv_formula, explain, parameter, positions, taps
 from rot180.ops._numbers import resolve_ints
-from rot180.ops._padding import Pairs, resolve_padding
+from rot180.ops._padding import Pairs, check_padding_mode, resolve_padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Window:
         padding: Positions added `(low, high)`; negative ones crop.
         groups: Number of channel groups that do not see each other.
         flip: Whether the filter is read backwards (true convolution).
+        mode: What stands at positions outside the input, one of `PADDING_MODES`.
     """
 
     kernel_size: tuple[int, ...]
@@ -35,6 +36,7 @@ class Window:
     padding: Pairs
     groups: int = 1
     flip: bool = False
+    mode: str = "zeros"
 
     @classmethod
     def make(
@@ -48,6 +50,7 @@ class Window:
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
         flip: bool = False,
+        padding_mode: str = "zeros",
     ) -> Window:
         """Resolves the arguments of a public function.
 
@@ -61,6 +64,7 @@ class Window:
             dilation: One int for all dimensions, or one for each.
             groups: Number of channel groups.
             flip: Whether the filter is read backwards.
+            padding_mode: What stands outside the input.
 
         Raises:
             ArgumentError: An argument is not of those forms, or not positive.
@@ -75,12 +79,13 @@ class Window:
                 f"{op}: flip is {flip!r}, not True or False\n"
                 "  flip=True reads the filter backwards (true convolution)."
             )
+        check_padding_mode(op, padding_mode)
         steps = _positive(op, "stride", stride, rank)
         dilations = _positive(op, "dilation", dilation, rank)
         (count,) = _positive(op, "groups", groups, 1)
         spans = _spans(kernel, dilations)
         pads = resolve_padding(op, padding, spans, steps, input_size)
-        return cls(kernel, steps, dilations, pads, count, flip)
+        return cls(kernel, steps, dilations, pads, count, flip, padding_mode)
 
     @property
     def rank(self) -> int:
