@@ -1,4 +1,4 @@
-"""The command line: `rot180 train`, `rot180 check` and `rot180 info`.
+"""The command line: `rot180 train`, `check`, `explain` and `info`.
 
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 import click
 
 from rot180.cli._check import check
+from rot180.cli._explain import explain
 from rot180.cli._info import info
 from rot180.cli._train import train
 
@@ -18,5 +19,5 @@ def main() -> None:
     """Convolutional networks on the CPU, forward and backward from one definition."""
 
 
-for command in (train, check, info):
+for command in (train, check, explain, info):
     main.add_command(command)

@@ -5,7 +5,7 @@ A formula is read by `contraction`, printed by `str` and `latex`, differentiated
 slowly and plainly, by `evaluate`.
 """
 
-from rot180.notation._affine import Affine, Coefficient, Polynomial
+from rot180.notation._affine import Affine, Coefficient, Polynomial, integer, join_terms
 from rot180.notation._contraction import Access, Contraction, Reduction, dual
 from rot180.notation._evaluate import evaluate, evaluate_pieces
 from rot180.notation._gather import Piece, Residue, gather
@@ -29,6 +29,8 @@ __all__ = [
     "evaluate",
     "evaluate_pieces",
     "gather",
+    "integer",
+    "join_terms",
     "latex",
     "point",
     "span_of_axis",

@@ -1,6 +1,7 @@
 """The catalogue of operations: shapes, messages and derivatives, without arrays."""
 
 from rot180.ops._arguments import (
+    WindowOptions,
     check_modes,
     conv_input_grad_op,
     conv_op,
@@ -100,6 +101,7 @@ __all__ = [
     "Traced",
     "Transpose",
     "Window",
+    "WindowOptions",
     "WindowSum",
     "apply",
     "apply_all",

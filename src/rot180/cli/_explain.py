@@ -1,0 +1,260 @@
+"""`rot180 explain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from rot180 import explain as explaining
+from rot180.cli._shared import errors_as_messages
+from rot180.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from rot180.explain import Cell, Explanation, Parameter, Pass, Printer
+
+__all__ = ["explain"]
+
+_PASSES: Final = (
+    "forward", "weight_grad", "input_grad", "bias_grad", "pool", "relu", "loss",
+)  # fmt: skip
+# The layer that a pass means, where none is named.
+_LAYERS: Final = {"pool": "max_pool", "relu": "relu", "loss": "network"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Written(click.ParamType[Any]):
+    """A parameter of what is explained, as a text such as `5x5` or `1:2,0`."""
+
+    def __init__(self, known: Parameter) -> None:
+        """Reads texts as `known` does."""
+        self.known = known
+        self.name = known.form.name
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        try:
+            return self.known.read(value)
+        except ArgumentError as error:
+            self.fail(str(error).removeprefix("explain: "), param, ctx)
+
+
+def _parameters(command: F) -> F:
+    """Adds an option for each parameter of what is explained."""
+    for known in reversed(explaining.PARAMETERS):
+        if len(known.choices) != 1:
+            command = _option(known)(command)
+    return command
+
+
+def _option(known: Parameter) -> Callable[[F], F]:
+    name = known.name.replace("_", "-")
+    if known.form.name == "flag":
+        return click.option(f"--{name}/--no-{name}", default=None, help=known.help)
+    kind = click.Choice(known.choices) if known.choices else Written(known)
+    metavar = None if known.choices else known.form.example.partition(",")[0].upper()
+    return click.option(f"--{name}", type=kind, metavar=metavar, help=known.help)
+
+
+@click.command()
+@_parameters
+@click.option(
+    "--pass",
+    "pass_name",
+    type=click.Choice(_PASSES),
+    help="Show this pass alone, in full. pool and relu explain these layers.",
+)
+@click.option(
+    "--cell",
+    metavar="ROW,COLUMN",
+    help="Show this number alone, with what it is made of, such as 1,2; with several "
+    "channels their numbers stand before.",
+)
+@click.option(
+    "--values",
+    default="random",
+    show_default=True,
+    metavar="FILE|random|letters",
+    help="The numbers: random small integers, none (letters only), or a file of "
+    "NumPy's: .npy holds X, .npz holds X, F, dO by name.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Decides the random numbers.",
+)
+@click.option(
+    "--count-from",
+    type=click.IntRange(0, 1),
+    default=1,
+    show_default=True,
+    help="What rows and columns count from: 1 as in mathematics, X11, or 0 as in "
+    "Python, X[0, 0].",
+)
+@click.option(
+    "--language",
+    type=click.Choice(explaining.LANGUAGES),
+    default="en",
+    show_default=True,
+    help="Of what is printed: English or 简体中文.",
+)
+@click.option(
+    "--step",
+    is_flag=True,
+    help="One number at a time: Enter goes on, b goes back, q ends.",
+)
+def explain(
+    pass_name: str | None,
+    cell: str | None,
+    values: str,
+    seed: int,
+    count_from: int,
+    language: str,
+    step: bool,
+    **parameters: Any,
+) -> None:
+    """See the backward pass of a convolution, number by number.
+
+    Without options it walks through the smallest example there is, a 3x3 input X and a
+    2x2 filter F: the forward pass O, the gradient dF of the filter, and the gradient dX
+    of the input, which slides the filter, rotated by 180 degrees, over the padded
+    gradient dO of the output.
+
+    \b
+    Examples:
+      rot180 explain
+      rot180 explain --input 5x5 --kernel 3x3 --stride 2 --padding 1
+      rot180 explain --input 7x7 --kernel 3x3 --pass input_grad --cell 2,3
+      rot180 explain --pass input_grad --step
+      rot180 explain --pass pool --input 4x4 --kernel 3x3 --stride 1
+      rot180 explain --layer network --layers conv:3x3,relu,max_pool:2x2
+
+    No kernel is compiled or run: what is shown is read off the formulas that the
+    kernels are compiled from.
+    """  # noqa: D301
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if pass_name in _LAYERS and "layer" not in given:
+        given["layer"] = _LAYERS[pass_name]
+    with errors_as_messages():
+        found = explaining.explain(
+            values=_values(values), seed=seed, count_from=count_from, **given
+        )
+        passes = _chosen(found, pass_name)
+        cells = _cells(found, passes, cell)
+        _show(found, passes, cells, language, step=step, brief=pass_name is None)
+
+
+def _values(text: str) -> Any:
+    if text in ("random", "letters"):
+        return text
+    return explaining.read_file(Path(text))
+
+
+def _chosen(found: Explanation, name: str | None) -> tuple[Pass, ...]:
+    """The passes of that name; in a network `pool` is all that pools."""
+    layers = {"pool": ("max_pool", "avg_pool"), "relu": ("relu",), "loss": ("loss",)}
+    chosen = tuple(
+        part
+        for part in found.passes
+        if name is None or part.name == name or part.layer in layers.get(name, ())
+    )
+    if not chosen:
+        known = ", ".join(dict.fromkeys(part.name for part in found.passes))
+        raise ArgumentError(
+            f"explain: layer {found.setting.layer} has no pass {name}\n"
+            f"  Use one of {known}"
+            + ("; --bias adds it." if "bias" in str(name) else ".")
+        )
+    return chosen
+
+
+def _cells(
+    found: Explanation, passes: tuple[Pass, ...], text: str | None
+) -> list[tuple[Pass, Cell]]:
+    """The number of that name in each pass that has it; none where none is asked."""
+    if text is None:
+        return []
+    try:
+        indices = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not numbers with commas between, such as 1,2.",
+            param_hint="'--cell'",
+        ) from None
+    cells = [
+        (part, cell)
+        for part in passes
+        if (cell := found.names.cell(found.tensors[part.out], indices)) is not None
+    ]
+    if not cells:
+        ranges = ", ".join(_span(found, part) for part in passes)
+        raise click.BadParameter(
+            f"there is no number {text}; there are {ranges}.", param_hint="'--cell'"
+        )
+    return cells
+
+
+def _span(found: Explanation, part: Pass) -> str:
+    first, last = part.equations[0].cell, part.equations[-1].cell
+    if first == last:
+        return found.names.label(first)
+    return f"{found.names.label(first)} to {found.names.label(last)}"
+
+
+def _show(
+    found: Explanation,
+    passes: tuple[Pass, ...],
+    cells: list[tuple[Pass, Cell]],
+    language: Any,
+    *,
+    step: bool,
+    brief: bool,
+) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    printer = explaining.printer(found, console, language)
+    if step:
+        cells = cells or [(p, line.cell) for p in passes for line in p.equations]
+        _step(printer, cells, waits=console.is_terminal and sys.stdin.isatty())
+    elif cells:
+        for part, cell in cells:
+            printer.heading(part)
+            printer.cell(part, cell)
+    else:
+        printer.everything(passes, brief=brief)
+
+
+def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> None:
+    """Prints one number after another, as keys are pressed; all where none can be."""
+    at, last = 0, None
+    while at < len(cells):
+        part, cell = cells[at]
+        if part is not last:
+            printer.heading(part)
+        last = part
+        click.echo(f"[{at + 1}/{len(cells)}]")
+        printer.cell(part, cell)
+        click.echo()
+        move = _pressed() if waits else 1
+        if move is None:
+            return
+        at = max(0, at + move)
+
+
+def _pressed() -> int | None:
+    """Waits for a key; returns 1 for on, -1 for back, None to end."""
+    while True:
+        key = click.getchar()
+        if key in ("\r", "\n", " ", "n", "\x1b[C"):
+            return 1
+        if key in ("b", "p", "\x1b[D"):
+            return -1
+        if key in ("q", "\x1b", "\x04"):
+            return None

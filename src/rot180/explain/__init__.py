@@ -1,0 +1,68 @@
+"""Convolution's passes explained number by number, from the formulas themselves.
+
+Nothing here compiles or runs a kernel: it reads `rot180.ops` and `rot180.notation`, and
+works wherever Python does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rot180.explain._equations import Cell, Choice, Equation, Term
+from rot180.explain._explanation import Explanation, explain, explained
+from rot180.explain._passes import Pass
+from rot180.explain._setting import (
+    LAYERS,
+    PARAMETERS,
+    Parameter,
+    Setting,
+    read_setting,
+    setting,
+)
+from rot180.explain._slide import Slide, Track
+from rot180.explain._tensors import Names, Tensor
+from rot180.explain._text import letters, line, numbers
+from rot180.explain._values import read_file
+from rot180.explain._words import LANGUAGES, Language, sentences, title
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rot180.explain._terminal import Printer
+
+__all__ = [
+    "LANGUAGES",
+    "LAYERS",
+    "PARAMETERS",
+    "Cell",
+    "Choice",
+    "Equation",
+    "Explanation",
+    "Names",
+    "Parameter",
+    "Pass",
+    "Printer",
+    "Setting",
+    "Slide",
+    "Tensor",
+    "Term",
+    "Track",
+    "explain",
+    "explained",
+    "letters",
+    "line",
+    "numbers",
+    "printer",
+    "read_file",
+    "read_setting",
+    "sentences",
+    "setting",
+    "title",
+]
+
+
+def printer(found: Explanation, console: Console, language: Language = "en") -> Printer:
+    """Returns what prints an explanation on a terminal."""
+    from rot180.explain._terminal import Printer
+
+    return Printer(found, console, language)

@@ -1,0 +1,201 @@
+"""Programs that compute the same: in NumPy, PyTorch, JAX and rot180."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from rot180.explain._code import _jax, _numpy, _rot180, _torch
+from rot180.explain._code._parts import Lines, Part
+from rot180.explain._explanation import Explanation
+from rot180.explain._layers import layer
+from rot180.explain._network import network
+from rot180.explain._text import number
+
+__all__ = ["FRAMEWORKS", "filled", "program"]
+
+# By key: what readers call it.
+FRAMEWORKS: Final = {
+    "numpy": "NumPy",
+    "pytorch": "PyTorch",
+    "jax": "JAX",
+    "rot180": "rot180",
+}
+
+
+def slot(name: str) -> str:
+    """Returns what stands in a program for the numbers of a given tensor."""
+    return f"\u27e6{name}\u27e7"
+
+
+def filled(text: str, found: Explanation) -> str:
+    """Returns a program with the numbers of an explanation in its slots."""
+    for name in found.given:
+        values = (found.values or {}).get(name, {}).values()
+        text = text.replace(slot(name), f"[{', '.join(map(number, values))}]")
+    return text
+
+
+def program(found: Explanation, framework: str) -> str:
+    """Returns a program that computes all that is explained; see `slot`.
+
+    Args:
+        found: The explanation.
+        framework: One of `FRAMEWORKS`.
+    """
+    what = found.setting
+    layers = network(what).layers if what.layer == "network" else (layer(what),)
+    parts = [Part(one) for one in layers]
+    return "\n".join(_PROGRAMS[framework](found, parts)) + "\n"
+
+
+def _given(
+    found: Explanation, make: Callable[[str, tuple[int, ...], str], str]
+) -> Lines:
+    return [make(n, found.tensors[n].shape, slot(n)) for n in found.given]
+
+
+def _channels(
+    names: Iterable[str], parts: list[Part], move: Callable[[Part, str], str]
+) -> Lines:
+    """Lines that move the channels of tensors, where they stand last."""
+    if not parts[0].is_last:
+        return []
+    return [move(_owner(n, parts), n) for n in names if _is_moved(n, parts)]
+
+
+def _owner(name: str, parts: list[Part]) -> Part:
+    plain = name.removeprefix("d")
+    return next((p for p in parts if plain in p.parameters), parts[0])
+
+
+def _is_moved(name: str, parts: list[Part]) -> bool:
+    return all(name.removeprefix("d") != part.b for part in parts) and name != "E"
+
+
+def _results(found: Explanation, parts: list[Part]) -> tuple[str, ...]:
+    """The output or the error, then the gradients of all that is given."""
+    first = parts[-1].y if found.setting.layer != "network" else "E"
+    return (first, *_gradients(found))
+
+
+def _gradients(found: Explanation) -> tuple[str, ...]:
+    computed = [part.out for part in found.passes]
+    return tuple(f"d{n}" for n in found.given if f"d{n}" in computed)
+
+
+def _printed(names: Iterable[str]) -> Lines:
+    return ["", f'print({", ".join(names)}, sep="\\n\\n")']
+
+
+def _sources(found: Explanation) -> tuple[str, ...]:
+    return tuple(name[1:] for name in _gradients(found))
+
+
+def _list(names: Iterable[str], form: str = "{}") -> str:
+    """Returns names as Python unpacks them: `a, b`, `(a,)`."""
+    found = [form.format(name) for name in names]
+    return ", ".join(found) if len(found) > 1 else f"({found[0]},)"
+
+
+# ------------------------------------------------------------------ by framework
+
+
+def _in_numpy(found: Explanation, parts: list[Part]) -> Lines:
+    names = _results(found, parts)
+    lines = [*_numpy.HEAD, "", *_given(found, _numpy.given)]
+    lines += _channels(found.given, parts, _numpy.first)
+    for part in parts:
+        lines += ["", f"# {part.y}, forward", *_numpy.forward(part)]
+    if found.setting.layer == "network":
+        lines += ["", "# the error", *_numpy.loss(parts[-1].y)]
+    for part in reversed(parts):
+        outs = ", ".join(f"d{name}" for name in (*part.parameters, part.x))
+        lines += [
+            "",
+            f"# {outs}, backward",
+            *_numpy.backward(part, again=len(parts) > 1),
+        ]
+    back = _channels(names, parts, _numpy.last)
+    return [*lines, *(["", *back] if back else []), *_printed(names)]
+
+
+def _in_torch(found: Explanation, parts: list[Part]) -> Lines:
+    sources, names = _sources(found), _results(found, parts)
+    lines = [*_torch.HEAD, ""]
+    for name in found.given:
+        made = _torch.given(name, found.tensors[name].shape, slot(name))
+        lines.append(made + (".requires_grad_()" if name in sources else ""))
+    grads = _list(sources, "{}.grad")
+    if parts[0].is_last:
+        lines += ["", f"leaves = {_list(sources)}"]
+        grads = "(leaf.grad for leaf in leaves)"
+    lines += _channels(found.given, parts, _torch.first)
+    lines.append("")
+    for part in parts:
+        lines += _torch.forward(part)
+    if found.setting.layer == "network":
+        lines += [*_torch.loss(parts[-1].y), "E.backward()"]
+    else:
+        lines += [f"{parts[0].y}.backward(d{parts[0].y})"]
+    gradients = _list(_gradients(found))
+    lines += [f"{gradients} = {grads}"]
+    lines += _channels(names[:1], parts, _torch.last)
+    return [*lines, *_printed(names)]
+
+
+_NUMPY: Final = ["import numpy as np", ""]
+
+
+def _in_jax(found: Explanation, parts: list[Part]) -> Lines:
+    names, sources = _results(found, parts), _sources(found)
+    is_network = found.setting.layer == "network"
+    inputs = [*sources, *(["T"] if is_network else [])]
+    body = _channels(inputs, parts, _jax.first)
+    for part in parts:
+        body += _jax.forward(part)
+    body += _jax.loss(parts[-1].y) if is_network else []
+    body += _channels(names[:1], parts, _jax.last)
+    function = "error" if is_network else "layer"
+    head = [*_NUMPY, *_jax.HEAD] if any("np.nd" in line for line in body) else _jax.HEAD
+    lines = [*head, "", *_given(found, _jax.given), "", ""]
+    lines += [f"def {function}({', '.join(inputs)}):"]
+    lines += [f"    {line}" for line in [*body, f"return {names[0]}"]]
+    slopes = _list(_gradients(found))
+    if is_network:
+        places = tuple(range(len(sources)))
+        both = f"jax.value_and_grad({function}, {places})({', '.join(inputs)})"
+        lines += ["", "", f"E, ({slopes.strip('()')}) = {both}"]
+    else:
+        y = parts[0].y
+        lines += ["", "", f"{y}, pull = jax.vjp({function}, {', '.join(inputs)})"]
+        lines += [f"{slopes} = pull(d{y})"]
+    return [*lines, *_printed(names)]
+
+
+_GIVEN: Final = 'given["{}"]'
+_SLOPES: Final = 'slopes["{}"]'
+
+
+def _in_rot180(found: Explanation, parts: list[Part]) -> Lines:
+    names, sources = _results(found, parts), _sources(found)
+    lines = [*_rot180.HEAD, "", *_given(found, _rot180.given), ""]
+    body = [line for part in parts for line in _rot180.forward(part)]
+    if found.setting.layer != "network":
+        backward = [line for part in parts for line in _rot180.backward(part)]
+        return [*lines, *body, *backward, *_printed(names)]
+    body = [f"{_list(sources)} = {_list(sources, _GIVEN)}", *body]
+    body += [*_rot180.loss(parts[-1].y), "return E"]
+    given = ", ".join(f'"{name}": {name}' for name in sources)
+    lines += ["", "def error(given):", *(f"    {line}" for line in body), "", ""]
+    lines += [f"E, slopes = rot180.value_and_grad(error)({{{given}}})"]
+    lines += [f"{_list(_gradients(found))} = {_list(sources, _SLOPES)}"]
+    return [*lines, *_printed(names)]
+
+
+_PROGRAMS: Final = {
+    "numpy": _in_numpy,
+    "pytorch": _in_torch,
+    "jax": _in_jax,
+    "rot180": _in_rot180,
+}

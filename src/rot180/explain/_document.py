@@ -1,0 +1,146 @@
+"""An explanation as a value for JSON: every term of every number.
+
+The page reads the same document; `docs/reference/explain-json.md` describes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from rot180.explain._code import FRAMEWORKS, filled, program
+from rot180.explain._equations import Cell, Equation, Number, Term
+from rot180.explain._explanation import Explanation
+from rot180.explain._passes import Pass
+from rot180.explain._slide import Slide, Track
+from rot180.explain._tensors import Tensor
+from rot180.explain._text import line
+from rot180.explain._words import LANGUAGES, sentences, title
+
+FORMAT: Final = 1
+Json: TypeAlias = dict[str, Any]
+
+
+def document(found: Explanation, *, texts: bool = True) -> Json:
+    """Returns an explanation as dicts, lists, texts and numbers.
+
+    Args:
+        found: The explanation.
+        texts: Whether equations are there as texts too, and programs with their
+            numbers; else programs have slots such as `⟦X⟧` in their place.
+    """
+    ids = _Ids(found.tensors)
+    setting = found.setting
+    return {
+        "format": FORMAT,
+        "setting": {p.name: getattr(setting, p.name) for p in setting.parameters()},
+        "command": command(found),
+        "count_from": found.names.count_from,
+        "tensors": [_tensor(found, tensor, ids) for tensor in found.tensors.values()],
+        "passes": [_pass(found, part, ids, texts=texts) for part in found.passes],
+        "code": {
+            name: filled(program(found, name), found) if texts else program(found, name)
+            for name in FRAMEWORKS
+        },
+    }
+
+
+def command(found: Explanation) -> str:
+    """Returns the command line that explains the same."""
+    words = [
+        f"--{'no-' if text == 'false' else ''}{name.replace('_', '-')}"
+        + ("" if text in ("true", "false") else f" {text}")
+        for name, text in found.setting.words().items()
+    ]
+    return " ".join(["rot180 explain", *words])
+
+
+class _Ids:
+    """Numbers all cells: a tensor's first, and on from it in row-major order."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.first: dict[str, int] = {}
+        self._ids: dict[Cell, int] = {}
+        for tensor in tensors.values():
+            self.first[tensor.name] = len(self._ids)
+            for cell in tensor.cells():
+                self._ids[cell] = len(self._ids)
+
+    def __getitem__(self, cell: Cell) -> int:
+        return self._ids[cell]
+
+
+def _tensor(found: Explanation, tensor: Tensor, ids: _Ids) -> Json:
+    values = None
+    if found.values is not None:
+        values = [number(value) for value in found.values[tensor.name].values()]
+    return {
+        "name": tensor.name,
+        "shape": tensor.shape,
+        "axes": tensor.axes,
+        "given": tensor.name in found.given,
+        "first": ids.first[tensor.name],
+        "labels": [found.names.label(cell) for cell in tensor.cells()],
+        "values": values,
+    }
+
+
+def number(value: Number) -> Number | str:
+    """Returns a number, or a text where JSON has none for it: `"-inf"`."""
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
+def _pass(found: Explanation, part: Pass, ids: _Ids, *, texts: bool) -> Json:
+    equations = [_equation(equation, ids) for equation in part.equations]
+    if texts:
+        for told, equation in zip(equations, part.equations, strict=True):
+            told["text"] = line(equation, found)
+    return {
+        "name": part.name,
+        "layer": part.layer,
+        "out": part.out,
+        "operands": part.operands,
+        "title": {to: title(part, found, to) for to in LANGUAGES},
+        "sentences": {to: sentences(part, found, to) for to in LANGUAGES},
+        "formulas": part.formulas,
+        "slide": None if part.slide is None else _slide(part.slide),
+        "equations": equations,
+    }
+
+
+def _equation(equation: Equation, ids: _Ids) -> Json:
+    told: Json = {"terms": [_term(term, ids) for term in equation.terms]}
+    if equation.reduction == "max":
+        told |= {"reduction": "max", "floor": equation.floor}
+    return told
+
+
+def _term(term: Term, ids: _Ids) -> Json:
+    """What is not said is plain: sign 1, over 1, no choice."""
+    told: Json = {"factors": [ids[cell] for cell in term.factors]}
+    if term.sign != 1:
+        told["sign"] = term.sign
+    if term.over != 1:
+        told["over"] = term.over
+    if term.choice is not None:
+        told["choice"] = {"cell": ids[term.choice.cell], "of": ids[term.choice.of]}
+    return told
+
+
+def _slide(slid: Slide) -> Json:
+    tracks = [_track(track) for track in slid.tracks]
+    return {"base": slid.base, "slider": slid.slider, "tracks": tracks}
+
+
+def _track(track: Track) -> Json:
+    return {
+        "reads": track.reads,
+        "taps": track.taps,
+        "tap_step": track.tap_step,
+        "reversed": track.is_reversed,
+        "first": track.start - track.low,
+        "step": track.step,
+    }

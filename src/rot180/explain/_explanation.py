@@ -1,0 +1,160 @@
+"""An explanation: a setting's passes, with names and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from rot180.errors import ArgumentError
+from rot180.explain._equations import Cell, Equation, Number, Position, Values
+from rot180.explain._layers import layer
+from rot180.explain._network import network
+from rot180.explain._passes import Pass
+from rot180.explain._setting import PARAMETERS, Setting, setting
+from rot180.explain._tensors import Names, Tensor
+from rot180.explain._values import given_numbers, parameters_of, random_numbers
+
+RANDOM: Final = "random"
+LETTERS: Final = "letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A layer or a small network, forward and backward, number by number.
+
+    Attributes:
+        setting: What is explained.
+        tensors: All tensors by name, in the order in which they are met.
+        passes: Each computes one of them; in the order of computing.
+        names: What the numbers are called.
+        values: The numbers, given and computed, by tensor and position; None where it
+            is explained in letters only.
+    """
+
+    setting: Setting
+    tensors: Mapping[str, Tensor]
+    passes: tuple[Pass, ...]
+    names: Names
+    values: Values | None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The tensors whose numbers are given: no pass computes them."""
+        computed = {found.out for found in self.passes}
+        return tuple(name for name in self.tensors if name not in computed)
+
+    def equation(self, cell: Cell) -> Equation | None:
+        """Returns the equation of a number, None if it is given."""
+        for found in self.passes:
+            if found.out == cell.tensor:
+                return next(line for line in found.equations if line.cell == cell)
+        return None
+
+
+def explain(
+    *,
+    values: Any = RANDOM,
+    seed: int = 0,
+    count_from: int = 1,
+    **parameters: Any,
+) -> Explanation:
+    """Explain a layer or a small network, forward and backward, number by number.
+
+    Args:
+        values: `"random"` for small integers, `"letters"` for none, or arrays by the
+            names of given tensors, such as `{"X": x, "F": w, "dO": dy}`; what is not
+            among them is random. The shapes of `X` and `F` set the input's and the
+            kernel's, unless these are given.
+        seed: Of the random numbers.
+        count_from: What the indices in names count from: 1, as in mathematics, or 0.
+        **parameters: What is explained, see `PARAMETERS`, such as `input=(5, 5)`,
+            `kernel=(3, 3)`, `stride=2`, `padding=1`.
+
+    Returns:
+        The explanation; a notebook displays it.
+
+    Raises:
+        ArgumentError: A parameter is unknown or out of range, or it is too large.
+        ShapeError: The parameters do not fit each other, or a value's shape its tensor.
+    """
+    is_array = isinstance(values, Mapping)
+    if not is_array and values not in (RANDOM, LETTERS):
+        raise ArgumentError(
+            f"explain: values is {values!r:.60}\n"
+            '  Pass "random", "letters", or arrays by name such as {"X": x}.'
+        )
+    shapes = parameters_of(values) if is_array else {}
+    what = setting(**_fitting(shapes, parameters) | parameters)
+    return explained(what, values, seed=seed, count_from=count_from)
+
+
+def _fitting(shapes: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What shapes say, of the parameters that the layer has; plain ones left out."""
+    layer = given.get("layer", "conv")
+    known = {p.name for p in PARAMETERS if layer in p.layers}
+    plain = {"channels": (1, 1), "images": 1}
+    return {
+        name: value
+        for name, value in shapes.items()
+        if name in known and plain.get(name) != value
+    }
+
+
+def explained(
+    what: Setting, values: Any = RANDOM, *, seed: int = 0, count_from: int = 1
+) -> Explanation:
+    """Returns the explanation of a setting; the arguments are those of `explain`."""
+    if count_from not in (0, 1):
+        raise ArgumentError(
+            f"explain: count_from is {count_from!r}\n  Count from 1 or from 0."
+        )
+    tensors, passes = _passes(what)
+    known = _met(tensors, passes)
+    names = Names.of(known.values(), what.hidden, count_from)
+    found = Explanation(what, known, passes, names, None)
+    if isinstance(values, str) and values == LETTERS:
+        return found
+    given = _given(found, values, seed)
+    return Explanation(what, known, passes, names, _computed(given, passes))
+
+
+@lru_cache(maxsize=32)
+def _passes(what: Setting) -> tuple[Mapping[str, Tensor], tuple[Pass, ...]]:
+    if what.layer == "network":
+        whole = network(what)
+        return whole.tensors, whole.passes
+    one = layer(what)
+    return one.tensors, (one.forward, *one.backward)
+
+
+def _met(tensors: Mapping[str, Tensor], passes: tuple[Pass, ...]) -> dict[str, Tensor]:
+    """The tensors that occur, in the order in which the passes meet them."""
+    order = [name for found in passes for name in (*found.operands, found.out)]
+    return {name: tensors[name] for name in dict.fromkeys(order)}
+
+
+def _given(found: Explanation, values: Any, seed: int) -> dict[str, Any]:
+    arrays = {} if values == RANDOM else values
+    for name in arrays:
+        if name not in found.given:
+            raise ArgumentError(
+                f"explain: there are no values {str(name)[:40]!r} to give\n"
+                f"  Give some of {', '.join(found.given)}."
+            )
+    return {
+        name: given_numbers(found.tensors[name], arrays[name])
+        if name in arrays
+        else random_numbers(found.tensors[name], seed)
+        for name in found.given
+    }
+
+
+def _computed(
+    given: Mapping[str, Mapping[Position, Number]], passes: tuple[Pass, ...]
+) -> Values:
+    known = dict(given)
+    for found in passes:
+        known[found.out] = {line.cell.at: line.value(known) for line in found.equations}
+    return known

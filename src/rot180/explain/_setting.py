@@ -1,0 +1,306 @@
+"""One thing to explain: a layer or a small network, with all its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rot180 import ops
+from rot180.errors import ArgumentError
+from rot180.explain import _read as read
+from rot180.explain._read import Form, refuse
+
+CONV: Final = ("conv", "conv_transpose")
+POOL: Final = ("max_pool", "avg_pool")
+LAYERS: Final = (*CONV, *POOL, "relu", "network")
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a setting: how it is written, what it may be, whose it is.
+
+    Attributes:
+        name: As in `Setting`.
+        form: How it is written.
+        layers: The layers that have it.
+        least: The smallest number.
+        most: The greatest.
+        choices: The words to choose from.
+        help: What it does, in a few words.
+    """
+
+    name: str
+    form: Form
+    layers: tuple[str, ...]
+    help: str
+    least: int = 0
+    most: int = 32
+    choices: tuple[str, ...] = ()
+
+    def read(self, text: str) -> Any:
+        """Returns the value that a text stands for.
+
+        Raises:
+            ArgumentError: It is not of the form, or out of range.
+        """
+        try:
+            value = self.form.read(text)
+        except ValueError:
+            remedy = f"Write it like {self.form.example}."
+            if self.form.name == "padding":
+                remedy = f"{remedy[:-1]}, or one of {', '.join(ops.PADDINGS)}."
+            refuse(self.name, text, "which cannot be read", remedy)
+        self.check(value, text)
+        return value
+
+    def check(self, value: Any, text: str | None = None) -> None:
+        """Raises an ArgumentError where a value is out of range."""
+        shown = str(value) if text is None else text
+        if self.choices and value not in self.choices:
+            remedy = f"Use one of {', '.join(self.choices)}."
+            refuse(self.name, shown, "which is not known", remedy)
+        if any(not self.least <= number <= self.most for number in _numbers(value)):
+            remedy = f"Use numbers from {self.least} to {self.most}."
+            refuse(self.name, shown, "out of range", remedy)
+
+
+def _numbers(value: Any) -> list[int]:
+    if isinstance(value, tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+
+
+_WINDOWED: Final = (*CONV, *POOL, "network")
+_DILATED: Final = (*CONV, "max_pool", "network")
+_OF_CONV: Final = (*CONV, "network")
+PARAMETERS: Final = (
+    Parameter("layer", read.CHOICE, LAYERS, "What is explained.", choices=LAYERS),
+    Parameter(
+        "layers",
+        read.LAYERS,
+        ("network",),
+        "What the network is made of, in order, with the size of a window behind a "
+        "colon: conv:3x3, relu, max_pool:2x2, avg_pool:2x2. The loss is half the sum "
+        "of squared differences from a target.",
+        least=1,
+    ),
+    Parameter(
+        "input", read.EXTENTS, LAYERS, "Rows and columns of X; one number is a row of "
+        "cells, in one dimension.", least=1,
+    ),
+    Parameter(
+        "kernel", read.EXTENTS, _WINDOWED, "Rows and columns of the filter F, or of a "
+        "pooling window.", least=1,
+    ),
+    Parameter(
+        "stride", read.INTS, _WINDOWED, "Step from one position of the window to the "
+        "next.", least=1, most=16,
+    ),
+    Parameter(
+        "padding", read.PADDING, _WINDOWED, "Zeros around X: 1, or 1,2 for rows and "
+        "columns, or 0:1,2:0 for each side (negative ones crop), or one of "
+        f"{', '.join(ops.PADDINGS)}.", least=-16, most=16,
+    ),
+    Parameter(
+        "padding_mode", read.CHOICE, _OF_CONV, "What stands outside X.",
+        choices=ops.PADDING_MODES,
+    ),
+    Parameter(
+        "dilation", read.INTS, _DILATED, "Step from one filter cell to the next.",
+        least=1, most=16,
+    ),
+    Parameter(
+        "output_padding", read.INTS, ("conv_transpose",), "Rows and columns added at "
+        "the end of O, less than the stride or the dilation.", most=16,
+    ),
+    Parameter(
+        "channels", read.EXTENTS, LAYERS, "Channels of X, and of O: 2x3 is two in, "
+        "three out.", least=1, most=16,
+    ),
+    Parameter(
+        "groups", read.COUNT, _OF_CONV, "Channel groups that do not see each other.",
+        least=1, most=16,
+    ),
+    Parameter("images", read.COUNT, LAYERS, "Images that X holds.", least=1, most=8),
+    Parameter(
+        "bias", read.FLAG, _OF_CONV, "Add a number b to each output channel.",
+    ),
+    Parameter(
+        "flip", read.FLAG, _OF_CONV, "True convolution: F is rotated by 180 degrees in "
+        "the forward pass.",
+    ),
+    Parameter(
+        "ceil_mode", read.FLAG, POOL, "A last window that overhangs counts too.",
+    ),
+    Parameter(
+        "count_include_pad", read.FLAG, ("avg_pool",), "Padding counts in the divisor.",
+    ),
+    Parameter(
+        "layout", read.CHOICE, LAYERS, "Where the channels stand.",
+        choices=("channels_first", "channels_last"),
+    ),
+)  # fmt: skip
+_BY_NAME: Final = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A layer or a network to explain; every number resolved but the padding's word.
+
+    Made by `setting`; the fields are those of `PARAMETERS`, one number per dimension.
+    """
+
+    layer: str
+    layers: tuple[tuple[str, Sizes], ...]
+    input: Sizes
+    kernel: Sizes
+    stride: Sizes
+    padding: Any
+    padding_mode: str
+    dilation: Sizes
+    output_padding: Sizes
+    channels: tuple[int, int]
+    groups: int
+    images: int
+    bias: bool
+    flip: bool
+    ceil_mode: bool
+    count_include_pad: bool
+    layout: ops.Layout
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.input)
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The letters of axes that are nowhere longer than 1: images, channels."""
+        images = {"n"} if self.images == 1 else set()
+        channels = {"c", "k"} if self.channels == (1, 1) else set()
+        return frozenset(images | channels)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Returns the parameters that this layer has."""
+        return tuple(known for known in PARAMETERS if self.layer in known.layers)
+
+    def words(self) -> dict[str, str]:
+        """Returns the parameters that differ from their defaults, as texts by name."""
+        plain = _defaults(self.layer, self.rank)
+        return {
+            known.name: known.form.write(value)
+            for known in self.parameters()
+            if (value := getattr(self, known.name)) != plain[known.name]
+        }
+
+
+def setting(**given: Any) -> Setting:
+    """Returns a setting; what is not given has its default.
+
+    Args:
+        **given: Values of `PARAMETERS` by name. One int stands for all dimensions.
+
+    Raises:
+        ArgumentError: There is no such parameter, the layer does not have it, or a
+            value is out of range.
+    """
+    layer = given.get("layer", "conv")
+    for name, value in given.items():
+        known = _known(name)
+        known.check(value)
+        if layer not in known.layers:
+            _refuse_parameter(known, layer)
+    size = given.get("input")
+    rank = len(size) if isinstance(size, tuple) else 2 if size is None else 1
+    values = _defaults(layer, rank) | _spread(given, rank)
+    _check_ranks(values, rank)
+    if layer in POOL and "stride" not in given:
+        values["stride"] = values["kernel"]
+    return Setting(**values)
+
+
+def read_setting(texts: Mapping[str, str]) -> Setting:
+    """Returns the setting that texts by name stand for.
+
+    Raises:
+        ArgumentError: As by `setting`, or a text cannot be read.
+    """
+    return setting(**{name: _known(name).read(text) for name, text in texts.items()})
+
+
+def _known(name: str) -> Parameter:
+    if name not in _BY_NAME:
+        remedy = f"Use some of {', '.join(_BY_NAME)}."
+        raise ArgumentError(f"explain: {name[:40]!r} is no parameter\n  {remedy}")
+    return _BY_NAME[name]
+
+
+def _refuse_parameter(known: Parameter, layer: str) -> None:
+    raise ArgumentError(
+        f"explain: layer {layer} has no {known.name}\n"
+        f"  Leave it out, or use layer={known.layers[0]}."
+    )
+
+
+def _defaults(layer: str, rank: int) -> dict[str, Any]:
+    size = {"conv": 3, "relu": 3, "conv_transpose": 2, "network": 5}.get(layer, 4)
+    kernel = (2,) * rank
+    return {
+        "layer": layer,
+        "layers": (("conv", ()), ("relu", ()), ("max_pool", (2,) * rank)),
+        "input": (size,) * rank,
+        "kernel": kernel,
+        "stride": kernel if layer in POOL else (1,) * rank,
+        "padding": ((0, 0),) * rank,
+        "padding_mode": ops.PADDING_MODES[0],
+        "dilation": (1,) * rank,
+        "output_padding": (0,) * rank,
+        "channels": (1, 1),
+        "groups": 1,
+        "images": 1,
+        "bias": False,
+        "flip": False,
+        "ceil_mode": False,
+        "count_include_pad": True,
+        "layout": "channels_first",
+    }
+
+
+def _spread(given: Mapping[str, Any], rank: int) -> dict[str, Any]:
+    """What was given, one value per dimension where there is one for all."""
+    values = dict(given)
+    for name in ("input", "kernel", "stride", "dilation", "output_padding"):
+        if isinstance(value := values.get(name), int):
+            values[name] = (value,) * rank
+    pads = values.get("padding")
+    if isinstance(pads, int):
+        values["padding"] = ((pads, pads),) * rank
+    elif isinstance(pads, tuple):
+        sides = tuple((p, p) if isinstance(p, int) else p for p in pads)
+        values["padding"] = sides
+    if isinstance(channels := values.get("channels"), int):
+        values["channels"] = (channels, channels)
+    return values
+
+
+def _check_ranks(values: Mapping[str, Any], rank: int) -> None:
+    if rank not in (1, 2):
+        refuse(
+            "input",
+            _BY_NAME["input"].form.write(values["input"]),
+            f"which has {rank} dimensions",
+            "Pass one or two, such as 7 or 5x5.",
+        )
+    for name, value in values.items():
+        expected = 2 if name == "channels" else rank
+        if name == "layers" or not isinstance(value, tuple) or len(value) == expected:
+            continue
+        known = _BY_NAME[name]
+        refuse(
+            name,
+            known.form.write(value),
+            f"{len(value)} numbers for {expected}",
+            f"Write it like {known.form.example}.",
+        )

@@ -1,0 +1,106 @@
+"""Equations as text: `dX11 = dO11*F11 = 2*3 = 6`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Values
+from rot180.explain._explanation import Explanation
+from rot180.explain._tensors import Names
+from rot180.notation import join_terms
+
+# How a factor is written, and whether a choice holds.
+Write: TypeAlias = Callable[[Cell], str]
+Chosen: TypeAlias = Callable[[Choice], str]
+
+
+def number(value: Number) -> str:
+    """Returns a number, to six digits where it has many: `2`, `0.5`, `2.33333`."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e16:
+        return str(int(value))
+    exact = repr(float(value))
+    return exact if len(exact) <= 8 else f"{value:.6g}"
+
+
+def letters(equation: Equation, names: Names) -> str:
+    """Returns the right side in letters: `X11*F11 + X12*F12`."""
+    return _side(equation, names.label, lambda choice: _choice(choice, names))
+
+
+def numbers(equation: Equation, values: Values) -> str:
+    """Returns the right side in numbers: `1*2 + 3*(-1)`."""
+    if equation.reduction == "max":
+        return _maximum(equation, lambda cell: number(cell.value(values)))
+    return _side(
+        equation,
+        lambda cell: _factor(cell.value(values)),
+        lambda choice: "1" if choice.holds(values) else "0",
+    )
+
+
+def line(equation: Equation, found: Explanation) -> str:
+    """Returns an equation in letters and in numbers, and its value."""
+    return " = ".join(steps(equation, found))
+
+
+def steps(equation: Equation, found: Explanation) -> list[str]:
+    """Returns what an equation sets equal: name, letters, numbers, value."""
+    sides = [found.names.label(equation.cell), letters(equation, found.names)]
+    if found.values is not None:
+        sides += [numbers(equation, found.values)]
+        sides += [number(equation.cell.value(found.values))]
+    return [side for i, side in enumerate(sides) if i == 0 or side != sides[i - 1]]
+
+
+def _factor(value: Number) -> str:
+    return number(value) if value >= 0 else f"({number(value)})"
+
+
+def _side(equation: Equation, write: Write, chosen: Chosen) -> str:
+    if equation.reduction == "max":
+        return _maximum(equation, write)
+    if not equation.terms:
+        return "0"
+    shared = equation.over
+    terms = [
+        (term.sign, _product(term, write, chosen) + _over(term.over, shared))
+        for term in equation.terms
+    ]
+    total = join_terms(terms)
+    if shared == 1:
+        return total
+    return f"({total})/{shared}" if len(terms) > 1 else f"{total}/{shared}"
+
+
+def _over(own: int, shared: int) -> str:
+    return "" if own in (1, shared) else f"/{own}"
+
+
+def _product(term: Term, write: Write, chosen: Chosen) -> str:
+    factors = [write(cell) for cell in term.factors]
+    if term.choice is not None:
+        factors.append(chosen(term.choice))
+    return "*".join(factors)
+
+
+def _maximum(equation: Equation, write: Write) -> str:
+    inside = [write(term.factors[0]) for term in equation.terms]
+    if equation.floor is not None:
+        inside.append(str(equation.floor))
+    return f"max({', '.join(inside)})" if inside else "-inf"
+
+
+def _choice(choice: Choice, names: Names) -> str:
+    """Iverson's bracket: 1 where it holds, else 0; argmax takes the first of equals."""
+    cell = names.label(choice.cell)
+    if choice.floor is not None:
+        return f"[{cell} > {choice.floor}]"
+    return f"[argmax({_list(choice.among, names)}) is {cell}]"
+
+
+def _list(cells: Iterable[Cell], names: Names) -> str:
+    return ", ".join(names.label(cell) for cell in cells)

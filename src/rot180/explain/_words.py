@@ -1,0 +1,338 @@
+"""What a pass does, in sentences: English and simplified Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, TypeAlias, get_args
+
+from rot180.explain._explanation import Explanation
+from rot180.explain._passes import Pass
+from rot180.explain._setting import CONV, Setting
+from rot180.explain._slide import Slide, Track
+from rot180.notation import dual
+
+Language: TypeAlias = Literal["en", "zh"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+
+_COMMAS: Final[dict[Language, str]] = {"en": ", ", "zh": "，"}
+# By key: English, Chinese.  `{...}` is filled in.
+_SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    # What slides over what.
+    "slides": (
+        "{slider}{how} slides over {base}{ground}{steps}; each number of {out} is the "
+        "sum of the products that lie on each other.",
+        "{slider}{how} 在 {base}{ground} 上滑动{steps}；{out} 的每个数等于"
+        "重叠位置的乘积之和。",
+    ),
+    "window": (
+        "A window of {size}{how} moves over {base}{ground}{steps}.",
+        "{size} 的窗口{how}在 {base}{ground} 上移动{steps}。",
+    ),
+    "rotated": ("rotated by 180 degrees", "旋转180度"),
+    "reversed": ("reversed", "左右颠倒"),
+    "apart": ("its numbers {n} apart", "相邻元素间隔 {n}"),
+    "spread": ("its numbers {n} apart, zeros between", "相邻元素间隔 {n}，其间补零"),
+    "padded": ("padded by {sides}", "填充 {sides}"),
+    "cropped": ("padded by {sides} (negative: cropped)", "填充 {sides}，负数表示裁剪"),
+    "moving": (", moving by {n}", "，每次移动 {n}"),
+    "backwards": (", moving backwards by {n}", "，反向移动，每次 {n}"),
+    # As which convolution.
+    "correlates": (
+        "{out} is the correlation of {base} with {slider}.",
+        "{out} 是 {base} 与 {slider} 的互相关。",
+    ),
+    "true": (
+        "{out} is the true convolution of {base} with {slider}, which rotates the "
+        "filter first.",
+        "{out} 是 {base} 与 {slider} 的真正的卷积：先旋转卷积核。",
+    ),
+    "scatters": (
+        "The transposed convolution is the input gradient of a convolution, used "
+        "forward: each number of X lays a copy of F, multiplied by it, over O.",
+        "转置卷积就是把普通卷积的输入梯度用作前向：X 的每个数把乘以它的 F "
+        "叠加到 O 上。",
+    ),
+    "gathers": (
+        "Backward it is a convolution: {out} correlates {base} with {slider}.",
+        "它的反向就是普通卷积：{out} 是 {base} 与 {slider} 的互相关。",
+    ),
+    "filter": (
+        "{out} correlates {base} with {slider} dilated by the stride {stride}, "
+        "stepping by the dilation {dilation}.",
+        "{out} 是 {base} 与 {slider} 的互相关：{slider} 按步幅 {stride} 膨胀，按空洞率 "
+        "{dilation} 移动。",
+    ),
+    "filter_flipped": (
+        "Because F was rotated in the forward pass, {out} comes out rotated.",
+        "因为前向传播时 F 旋转过，{out} 也是旋转过的。",
+    ),
+    "full": (
+        "{out} is the full correlation of {base} with the rotated {slider}, which is "
+        "the full true convolution with {slider} as it is.",
+        "{out} 是 {base} 与旋转后的 {slider} 的全互相关，也就是与未旋转的 {slider} 的全"
+        "卷积。",
+    ),
+    "full_flipped": (
+        "{out} is the full correlation of {base} with {slider}.",
+        "{out} 是 {base} 与 {slider} 的全互相关。",
+    ),
+    "input": (
+        "{out} slides the rotated filter, dilated by {dilation}, over {base} dilated "
+        "by the stride {stride}, cropped by the padding {padding}.",
+        "{out}：旋转后的卷积核按空洞率 {dilation} 膨胀，在按步幅 {stride} 膨胀的 "
+        "{base} 上滑动，再按填充 {padding} 裁剪。",
+    ),
+    "input_flipped": (
+        "Because F was rotated in the forward pass, {out} uses it unrotated.",
+        "因为前向传播时 F 旋转过，{out} 使用未旋转的 F。",
+    ),
+    "scattered": (
+        "{out} adds up what the formula scatters to it; no single sliding does that.",
+        "{out} 是公式散布到各处的数之和，无法用一次滑动完成。",
+    ),
+    # Other layers.
+    "bias": (
+        "The bias was added at every position, so {out} is the sum of {base}.",
+        "偏置加在每个位置上，所以 {out} 是 {base} 的元素之和。",
+    ),
+    "max": (
+        "The greatest number of each window stands; of equal ones the first.",
+        "取每个窗口中的最大值；相等时取第一个。",
+    ),
+    "max_grad": (
+        "Each number of {base} goes to where its window's greatest number stood; where "
+        "windows overlap, what comes adds up.",
+        "{base} 的每个数传给其窗口最大值所在的位置；窗口重叠处相加。",
+    ),
+    "mean": (
+        "Each number of {out} is the mean of its window.",
+        "{out} 的每个数是其窗口的平均值。",
+    ),
+    "mean_grad": (
+        "Each number of {base} is shared evenly among the cells of its window.",
+        "{base} 的每个数平均分给其窗口中的各元素。",
+    ),
+    "relu": ("Negative numbers become 0.", "负数变为 0。"),
+    "relu_grad": (
+        "{base} passes where {at} is positive, and nowhere else.",
+        "只有 {at} 为正处 {base} 才通过，其余为 0。",
+    ),
+    "difference": (
+        "How far the network's output is from the target T.",
+        "网络输出与目标 T 之差。",
+    ),
+    "loss": ("The error: half the sum of the squares.", "误差：平方和的一半。"),
+    "loss_grad": (
+        "The derivative of half a square is what was squared: {out} = D.",
+        "平方的一半的导数就是被平方的数：{out} = D。",
+    ),
+    "chain": (
+        "By the chain rule, {out} = dE/d{of} is made of dE/d{through} and of how "
+        "{through} depends on {of}.",
+        "由链式法则，{out} = dE/d{of} 由 dE/d{through} 以及 {through} 对 {of} 的导数"
+        "得到。",
+    ),
+    # On a terminal.
+    "more": (
+        "... and {n} more; --pass {option} shows them all, --cell {cell} a single one.",
+        "…… 还有 {n} 个；--pass {option} 显示全部，--cell {cell} 显示单个。",
+    ),
+    "turned": ("{name} rotated", "旋转后的 {name}"),
+    # Titles.
+    "title.forward": ("forward: {out}", "前向传播：{out}"),
+    "title.weight_grad": (
+        "backward: {out}, the gradient of the filter",
+        "反向传播：{out}，卷积核的梯度",
+    ),
+    "title.bias_grad": (
+        "backward: {out}, the gradient of the bias",
+        "反向传播：{out}，偏置的梯度",
+    ),
+    "title.input_grad": (
+        "backward: {out}, the gradient of the input",
+        "反向传播：{out}，输入的梯度",
+    ),
+    "title.difference": ("loss: the difference {out}", "损失：差 {out}"),
+    "title.loss": ("loss: the error {out}", "损失：误差 {out}"),
+    "title.loss_grad": (
+        "backward: {out}, the gradient of the error",
+        "反向传播：{out}，误差的梯度",
+    ),
+    "layer.conv": ("convolution", "卷积"),
+    "layer.conv_transpose": ("transposed convolution", "转置卷积"),
+    "layer.max_pool": ("max pooling", "最大池化"),
+    "layer.avg_pool": ("average pooling", "平均池化"),
+    "layer.relu": ("ReLU", "ReLU"),
+    "layer.loss": ("loss", "损失"),
+    "layer.network": ("network", "网络"),
+}
+
+
+def say(key: str, language: Language, **filled: object) -> str:
+    """Returns a sentence of the table in a language."""
+    text = _SENTENCES[key][LANGUAGES.index(language)].format(**filled)
+    return text.replace("） ", "）")
+
+
+def title(part: Pass, found: Explanation, language: Language = "en") -> str:
+    """Returns what a pass computes: `backward: dF, the gradient of the filter`."""
+    text = say(f"title.{part.name}", language, out=part.out)
+    if found.setting.layer != "network" or part.layer == "loss":
+        return text
+    comma = _COMMAS[language]
+    return f"{say(f'layer.{part.layer}', language)}{comma}{text}"
+
+
+def sentences(
+    part: Pass, found: Explanation, language: Language = "en"
+) -> tuple[str, ...]:
+    """Returns what a pass does: what slides over what, as which convolution."""
+    return tuple(_sentences(part, found, language))
+
+
+def _sentences(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
+    if part.layer in CONV and part.name != "bias_grad":
+        yield from _convolution(part, found.setting, language)
+    elif part.slide is not None:
+        yield _sliding("window", part, part.slide, language)
+    yield from _other(part, language)
+    is_chained = part.name.endswith("_grad") and part.name != "loss_grad"
+    if found.setting.layer == "network" and is_chained:
+        yield _chain(part, language)
+
+
+def _convolution(part: Pass, setting: Setting, language: Language) -> Iterator[str]:
+    slid, window = part.slide, part.window
+    if slid is None or window is None:
+        yield say("scattered", language, out=part.out)
+        return
+    yield _sliding("slides", part, slid, language)
+    words = {
+        "out": part.out,
+        "base": slid.base,
+        "slider": slid.slider,
+        "stride": _numbers(window.stride),
+        "dilation": _numbers(window.dilation),
+        "padding": _numbers([_simple(sides) for sides in window.padding]),
+    }
+    for key in _kinds(part, setting, slid):
+        yield say(key, language, **words)
+
+
+def _kinds(part: Pass, setting: Setting, slid: Slide) -> Iterator[str]:
+    """The keys of the sentences that say as which convolution a pass is."""
+    steps = [(t.base_step, t.tap_step, abs(t.step)) for t in slid.tracks]
+    is_plain = set(steps) == {(1, 1, 1)}
+    if part.name == "weight_grad":
+        yield "correlates" if is_plain else "filter"
+        yield from ["filter_flipped"] if setting.flip else []
+    elif setting.layer == "conv_transpose":
+        yield "scatters" if part.name == "forward" else "gathers"
+    elif part.name == "forward":
+        yield "true" if setting.flip else "correlates"
+    else:
+        yield from ["input_flipped"] if setting.flip else []
+        if is_plain and all(t.padding == (t.taps - 1,) * 2 for t in slid.tracks):
+            yield "full_flipped" if setting.flip else "full"
+        elif not setting.flip:
+            yield "input"
+
+
+def _sliding(key: str, part: Pass, slid: Slide, language: Language) -> str:
+    tracks = slid.tracks
+    pads = [track.padding for track in tracks]
+    if part.window is not None and _lies_padded(part):
+        pads = list(part.window.padding)
+    return say(
+        key,
+        language,
+        out=part.out,
+        slider=slid.slider,
+        size="x".join(str(track.taps) for track in tracks),
+        how=_aside(_how(slid, language), language),
+        base=slid.base,
+        ground=_aside(_ground(tracks, pads, language), language),
+        steps=_steps(tracks, language),
+    )
+
+
+def _lies_padded(part: Pass) -> bool:
+    """Whether the base is what the layer pads, so that the padding is as given."""
+    scatters = "forward" if part.layer == "conv_transpose" else "input_grad"
+    return part.name != scatters
+
+
+def _how(slid: Slide, language: Language) -> Iterator[str]:
+    tracks = slid.tracks
+    if slid.turns:
+        yield say("rotated" if len(tracks) > 1 else "reversed", language)
+    steps = [track.tap_step for track in tracks]
+    if max(steps) > 1:
+        yield say("apart", language, n=_numbers(steps))
+
+
+def _ground(
+    tracks: Sequence[Track], pads: Sequence[tuple[int, int]], language: Language
+) -> Iterator[str]:
+    steps = [track.base_step for track in tracks]
+    if max(steps) > 1:
+        yield say("spread", language, n=_numbers(steps))
+    sides = [side for pair in pads for side in pair]
+    if any(sides):
+        key = "cropped" if min(sides) < 0 else "padded"
+        yield say(key, language, sides=_numbers([_simple(pair) for pair in pads]))
+
+
+def _steps(tracks: Sequence[Track], language: Language) -> str:
+    steps = [track.step for track in tracks]
+    size = _numbers([abs(step) for step in steps])
+    if min(steps) < 0:
+        return say("backwards", language, n=size)
+    return say("moving", language, n=size) if max(steps) > 1 else ""
+
+
+def _aside(parts: Iterable[str], language: Language) -> str:
+    """Returns what is said by the way, in parentheses."""
+    text = _COMMAS[language].join(parts)
+    if not text:
+        return ""
+    return f" ({text})" if language == "en" else f"（{text}）"
+
+
+def _simple(sides: tuple[int, int]) -> object:
+    return sides[0] if sides[0] == sides[1] else f"{sides[0]}:{sides[1]}"
+
+
+def _numbers(values: Sequence[object]) -> str:
+    """`2` where it is the same in every dimension, else `2, 1`."""
+    distinct = set(values)
+    return str(values[0]) if len(distinct) == 1 else ", ".join(map(str, values))
+
+
+_OTHERS: Final = {
+    ("max_pool", "forward"): "max",
+    ("max_pool", "input_grad"): "max_grad",
+    ("avg_pool", "forward"): "mean",
+    ("avg_pool", "input_grad"): "mean_grad",
+    ("relu", "forward"): "relu",
+    ("relu", "input_grad"): "relu_grad",
+    ("loss", "difference"): "difference",
+    ("loss", "loss"): "loss",
+    ("loss", "loss_grad"): "loss_grad",
+    ("conv", "bias_grad"): "bias",
+    ("conv_transpose", "bias_grad"): "bias",
+}
+
+
+def _other(part: Pass, language: Language) -> Iterator[str]:
+    key = _OTHERS.get((part.layer, part.name))
+    if key is not None:
+        words = {"out": part.out, "base": part.operands[0], "at": part.operands[-1]}
+        yield say(key, language, **words)
+
+
+def _chain(part: Pass, language: Language) -> str:
+    """Through which tensor the error depends on what the gradient is of."""
+    through = next(name for name in part.operands if dual(name) == name[1:])
+    of = dual(part.out)
+    return say("chain", language, out=part.out, of=of, through=dual(through))
