@@ -6,6 +6,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "InternalError",
+    "MissingPackageError",
     "NotationError",
     "Rot180Error",
     "ScheduleError",
@@ -48,6 +49,10 @@ class CompileError(Rot180Error, RuntimeError):
 
 class DataError(Rot180Error, ValueError):
     """A file or data set that is missing, damaged or of another format."""
+
+
+class MissingPackageError(Rot180Error, ImportError):
+    """An optional package that is needed and not installed."""
 
 
 class InternalError(Rot180Error, RuntimeError):

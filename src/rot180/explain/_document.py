@@ -35,6 +35,7 @@ def document(found: Explanation, *, texts: bool = True) -> Json:
     return {
         "format": FORMAT,
         "setting": {p.name: getattr(setting, p.name) for p in setting.parameters()},
+        "words": setting.words(),
         "command": command(found),
         "count_from": found.names.count_from,
         "tensors": [_tensor(found, tensor, ids) for tensor in found.tensors.values()],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from rot180.notation import Sum
+from rot180.notation import Sum, products
 
 Number: TypeAlias = int | float
 Position: TypeAlias = tuple[int, ...]
@@ -117,32 +117,21 @@ def positions(shape: Sequence[int]) -> Iterator[Position]:
     return itertools.product(*(range(extent) for extent in shape))
 
 
-def equations(parts: Iterable[Sum], shapes: Shapes) -> tuple[Equation, ...]:
+def equations(parts: Sequence[Sum], shapes: Shapes) -> tuple[Equation, ...]:
     """Returns the equation of every number of what `parts` write together.
 
     Args:
         parts: Sums, or one maximum, that write to the same tensor.
         shapes: The shapes of that tensor and of all operands.
     """
-    parts = tuple(parts)
+    found: dict[Position, list[Term]] = {}
+    for part in parts:
+        names = [factor.tensor for factor in part.formula.factors]
+        for at, places in products(part, shapes):
+            found.setdefault(at, []).extend(
+                Term(tuple(map(Cell, names, product))) for product in places
+            )
     out, reduction = parts[0].formula.out.tensor, parts[0].formula.reduction
     return tuple(
-        Equation(
-            Cell(out, at),
-            tuple(term for part in parts for term in _terms(part, at, shapes)),
-            reduction,
-        )
-        for at in positions(shapes[out])
+        Equation(Cell(out, at), tuple(terms), reduction) for at, terms in found.items()
     )
-
-
-def _terms(part: Sum, at: Position, shapes: Shapes) -> Iterator[Term]:
-    factors = part.formula.factors
-    for point in part.points(at):
-        cells = tuple(Cell(factor.tensor, factor.at(point)) for factor in factors)
-        if all(_is_inside(cell.at, shapes[cell.tensor]) for cell in cells):
-            yield Term(cells)
-
-
-def _is_inside(at: Position, shape: Sequence[int]) -> bool:
-    return all(0 <= i < extent for i, extent in zip(at, shape, strict=True))

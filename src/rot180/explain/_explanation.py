@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from rot180.errors import ArgumentError
 from rot180.explain._equations import Cell, Equation, Number, Position, Values
-from rot180.explain._layers import layer
+from rot180.explain._layers import Layer, layer
 from rot180.explain._network import network
 from rot180.explain._passes import Pass
 from rot180.explain._setting import PARAMETERS, Setting, setting
@@ -26,6 +26,7 @@ class Explanation:
 
     Attributes:
         setting: What is explained.
+        layers: The layer, or those of the network in the order of the forward pass.
         tensors: All tensors by name, in the order in which they are met.
         passes: Each computes one of them; in the order of computing.
         names: What the numbers are called.
@@ -34,6 +35,7 @@ class Explanation:
     """
 
     setting: Setting
+    layers: tuple[Layer, ...]
     tensors: Mapping[str, Tensor]
     passes: tuple[Pass, ...]
     names: Names
@@ -110,23 +112,26 @@ def explained(
         raise ArgumentError(
             f"explain: count_from is {count_from!r}\n  Count from 1 or from 0."
         )
-    tensors, passes = _passes(what)
-    known = _met(tensors, passes)
-    names = Names.of(known.values(), what.hidden, count_from)
-    found = Explanation(what, known, passes, names, None)
+    layers, tensors, passes = _built(what)
+    names = Names.of(tensors.values(), what.hidden, count_from)
+    found = Explanation(what, layers, tensors, passes, names, None)
     if isinstance(values, str) and values == LETTERS:
         return found
     given = _given(found, values, seed)
-    return Explanation(what, known, passes, names, _computed(given, passes))
+    return replace(found, values=_computed(given, passes))
 
 
 @lru_cache(maxsize=32)
-def _passes(what: Setting) -> tuple[Mapping[str, Tensor], tuple[Pass, ...]]:
+def _built(
+    what: Setting,
+) -> tuple[tuple[Layer, ...], Mapping[str, Tensor], tuple[Pass, ...]]:
+    """Returns layers, tensors and passes, which do not depend on the numbers."""
     if what.layer == "network":
         whole = network(what)
-        return whole.tensors, whole.passes
+        return whole.layers, _met(whole.tensors, whole.passes), whole.passes
     one = layer(what)
-    return one.tensors, (one.forward, *one.backward)
+    passes = (one.forward, *one.backward)
+    return (one,), _met(one.tensors, passes), passes
 
 
 def _met(tensors: Mapping[str, Tensor], passes: tuple[Pass, ...]) -> dict[str, Tensor]:

@@ -188,7 +188,7 @@ class Setting:
 
     def words(self) -> dict[str, str]:
         """Returns the parameters that differ from their defaults, as texts by name."""
-        plain = _defaults(self.layer, self.rank)
+        plain = _defaults(self.layer, self.rank) | {"layer": "conv"}
         return {
             known.name: known.form.write(value)
             for known in self.parameters()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from rot180.explain._equations import Cell, Position, positions
 from rot180.notation import Access, Affine, dual
@@ -39,7 +40,7 @@ class Tensor:
     @property
     def spatial(self) -> tuple[int, ...]:
         """The axes that are rows and columns."""
-        return tuple(i for i, letter in enumerate(self.axes) if letter in SPATIAL)
+        return _spatial(self.axes)
 
     @property
     def extents(self) -> tuple[int, ...]:
@@ -78,6 +79,11 @@ class Tensor:
     def gradient(self) -> Tensor:
         """Returns the gradient of the error with respect to this tensor."""
         return Tensor(dual(self.name), self.shape, self.axes)
+
+
+@cache
+def _spatial(axes: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(i for i, letter in enumerate(axes) if letter in SPATIAL)
 
 
 @dataclass(frozen=True, slots=True)

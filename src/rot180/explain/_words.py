@@ -57,11 +57,11 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "它的反向就是普通卷积：{out} 是 {base} 与 {slider} 的互相关。",
     ),
     "filter": (
-        "{out} correlates {base} with {slider} dilated by the stride {stride}, "
-        "stepping by the dilation {dilation}.",
-        "{out} 是 {base} 与 {slider} 的互相关：{slider} 按步幅 {stride} 膨胀，按空洞率 "
-        "{dilation} 移动。",
+        "{out} correlates {base} with {slider}{stride}{dilation}.",
+        "{out} 是 {base} 与 {slider} 的互相关{stride}{dilation}。",
     ),
+    "filter.stride": (" dilated by the stride {n}", "，{slider} 按步幅 {n} 膨胀"),
+    "filter.dilation": (", stepping by the dilation {n}", "，按空洞率 {n} 移动"),
     "filter_flipped": (
         "Because F was rotated in the forward pass, {out} comes out rotated.",
         "因为前向传播时 F 旋转过，{out} 也是旋转过的。",
@@ -77,11 +77,13 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{out} 是 {base} 与 {slider} 的全互相关。",
     ),
     "input": (
-        "{out} slides the rotated filter, dilated by {dilation}, over {base} dilated "
-        "by the stride {stride}, cropped by the padding {padding}.",
-        "{out}：旋转后的卷积核按空洞率 {dilation} 膨胀，在按步幅 {stride} 膨胀的 "
-        "{base} 上滑动，再按填充 {padding} 裁剪。",
+        "{out} slides the rotated filter{dilation} over {base}{stride}, cropped by the "
+        "padding {padding}.",
+        "{out}：旋转后的卷积核{dilation}在 {base}{stride} 上滑动，再按填充 {padding} "
+        "裁剪。",
     ),
+    "input.dilation": (", dilated by {n},", "（按空洞率 {n} 膨胀）"),
+    "input.stride": (" dilated by the stride {n}", "（按步幅 {n} 膨胀）"),
     "input_flipped": (
         "Because F was rotated in the forward pass, {out} uses it unrotated.",
         "因为前向传播时 F 旋转过，{out} 使用未旋转的 F。",
@@ -211,11 +213,18 @@ def _convolution(part: Pass, setting: Setting, language: Language) -> Iterator[s
         "out": part.out,
         "base": slid.base,
         "slider": slid.slider,
-        "stride": _numbers(window.stride),
-        "dilation": _numbers(window.dilation),
         "padding": _numbers([_simple(sides) for sides in window.padding]),
     }
     for key in _kinds(part, setting, slid):
+        for name in ("stride", "dilation"):
+            steps: tuple[int, ...] = getattr(window, name)
+            is_said = f"{key}.{name}" in _SENTENCES and max(steps) > 1
+            n = _numbers(steps)
+            words[name] = (
+                say(f"{key}.{name}", language, n=n, slider=slid.slider)
+                if is_said
+                else ""
+            )
         yield say(key, language, **words)
 
 

@@ -10,6 +10,7 @@ from rot180.notation._contraction import Access, Contraction, Reduction, dual
 from rot180.notation._evaluate import evaluate, evaluate_pieces
 from rot180.notation._gather import Piece, Residue, gather
 from rot180.notation._parse import contraction
+from rot180.notation._products import products
 from rot180.notation._show import latex, point, span_of_axis, spans_of
 from rot180.notation._sum import Point, Sum
 
@@ -33,6 +34,7 @@ __all__ = [
     "join_terms",
     "latex",
     "point",
+    "products",
     "span_of_axis",
     "spans_of",
 ]

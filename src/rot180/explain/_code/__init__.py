@@ -8,8 +8,6 @@ from typing import Final
 from rot180.explain._code import _jax, _numpy, _rot180, _torch
 from rot180.explain._code._parts import Lines, Part
 from rot180.explain._explanation import Explanation
-from rot180.explain._layers import layer
-from rot180.explain._network import network
 from rot180.explain._text import number
 
 __all__ = ["FRAMEWORKS", "filled", "program"]
@@ -43,9 +41,7 @@ def program(found: Explanation, framework: str) -> str:
         found: The explanation.
         framework: One of `FRAMEWORKS`.
     """
-    what = found.setting
-    layers = network(what).layers if what.layer == "network" else (layer(what),)
-    parts = [Part(one) for one in layers]
+    parts = [Part(one) for one in found.layers]
     return "\n".join(_PROGRAMS[framework](found, parts)) + "\n"
 
 

@@ -1,0 +1,114 @@
+// What is explained: numbers, and the terms that each is made of.  All numbers of all
+// tensors are counted through; a number's id is its place in that count.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+const model = {
+  load(told) {
+    this.told = told;
+    this.tensors = new Map(told.tensors.map((tensor) => [tensor.name, tensor]));
+    this.labels = told.tensors.flatMap((tensor) => tensor.labels);
+    this.owners = told.tensors.flatMap((tensor) => tensor.labels.map(() => tensor));
+    this.values = told.tensors.flatMap((tensor) => tensor.values.map(Number));
+    this.equations = new Map();
+    this.feeds = this.labels.map(() => []);
+    for (const pass of told.passes) {
+      const { first } = this.tensors.get(pass.out);
+      pass.equations.forEach((equation, i) => this.add(first + i, equation, pass));
+    }
+  },
+
+  add(id, equation, pass) {
+    this.equations.set(id, { ...equation, id, pass });
+    for (const read of new Set(reads(equation))) this.feeds[read].push(id);
+  },
+
+  // Computes all that is not given, in the order of the passes.
+  compute() {
+    for (const [id, equation] of this.equations) {
+      this.values[id] = this.value(equation);
+    }
+  },
+
+  value(equation) {
+    const products = equation.terms.map((term) => this.product(term));
+    if (equation.reduction === "max") {
+      return Math.max(equation.floor ?? -Infinity, ...products);
+    }
+    const overs = equation.terms.map((term) => term.over ?? 1);
+    if (new Set(overs).size === 1) return sum(products) / overs[0];
+    return sum(products.map((product, i) => product / overs[i]));
+  },
+
+  product(term) {
+    if (term.choice && this.taken(term.choice.of) !== term.choice.cell) return 0;
+    return term.factors.reduce((all, id) => all * this.values[id], term.sign ?? 1);
+  },
+
+  // Which number a maximum took: the first of the greatest; null if the floor stands.
+  taken(id) {
+    const { terms, floor } = this.equations.get(id);
+    const among = terms.map((term) => term.factors[0]);
+    const greatest = Math.max(...among.map((other) => this.values[other]));
+    if (floor !== null && greatest <= floor) return null;
+    return among.find((other) => this.values[other] === greatest);
+  },
+
+  given() {
+    return this.told.tensors.filter((tensor) => tensor.given);
+  },
+
+  numbers(tensor) {
+    return this.values.slice(tensor.first, tensor.first + tensor.labels.length);
+  },
+};
+
+function reads(equation) {
+  return equation.terms.flatMap((term) => [
+    ...term.factors, ...(term.choice ? [term.choice.cell] : []),
+  ]);
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+// To six digits where there are many; -Infinity where a window saw nothing.
+function shown(number) {
+  if (!Number.isFinite(number)) return number < 0 ? "−∞" : "∞";
+  const exact = String(number === 0 ? 0 : number);
+  const short = exact.length <= 8 ? exact : String(Number(number.toPrecision(6)));
+  return short.replace("-", "−");
+}
+
+// Rows and columns of a tensor, plane by plane: what stands in one square.
+function planes(tensor) {
+  const spatial = tensor.axes.map((axis) => "hwrs".includes(axis));
+  const squares = new Map();
+  tensor.labels.forEach((_, flat) => {
+    const at = position(flat, tensor.shape);
+    const plane = at.filter((_, i) => !spatial[i]);
+    const key = plane.join();
+    if (!squares.has(key)) squares.set(key, { plane, cells: new Map() });
+    const place = at.filter((_, i) => spatial[i]);
+    squares.get(key).cells.set(place.join(), tensor.first + flat);
+  });
+  const extents = tensor.shape.filter((_, i) => spatial[i]);
+  return [...squares.values()].map((square) => ({ ...square, extents }));
+}
+
+function position(flat, shape) {
+  const at = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    at.unshift(flat % shape[axis]);
+    flat = Math.floor(flat / shape[axis]);
+  }
+  return at;
+}
+
+// The places of a plane, row by row; one row in one dimension, one cell in none.
+function rowsOf(extents) {
+  const [height, width] = extents.length > 1 ? extents : [1, extents[0] ?? 1];
+  return Array.from({ length: height }, (_, i) =>
+    Array.from({ length: width }, (_, j) => (extents.length > 1 ? [i, j] : [j].slice(0, extents.length))));
+}

@@ -1,0 +1,146 @@
+// What slides over what: the base with its zeros, the slider as it lies, the result.
+
+const stage = {
+  key: null,
+
+  // Draws the step; only moves what is there if the squares are the same.
+  show(pass, equation) {
+    const holder = document.getElementById("stage");
+    if (!pass.slide) {
+      this.key = null;
+      holder.replaceChildren();
+      return;
+    }
+    const { base, slider } = pass.slide;
+    const grounds = squaresRead(base, equation);
+    const sliders = slider ? squaresRead(slider, equation) : [];
+    const [result] = squaresRead(pass.out, { terms: [{ factors: [equation.id] }] });
+    const drawn = [...grounds, ...sliders, result].map((square) => square.plane);
+    const key = JSON.stringify([model.told.command, pass.out, drawn, state.language]);
+    if (key !== this.key) holder.replaceChildren(...this.built(pass, grounds, sliders, result));
+    this.key = key;
+    this.lay(pass, equation);
+  },
+
+  built(pass, grounds, sliders, result) {
+    const sign = (text) => make("span", { className: "sign", ariaHidden: "true" }, text);
+    return [
+      ...grounds.map((square) => this.ground(pass, square)),
+      ...(sliders.length ? [sign("∗")] : []),
+      ...sliders.map((square) => this.lying(pass, square)),
+      sign("="),
+      plainTable(model.tensors.get(pass.out), result),
+    ];
+  },
+
+  ground(pass, square) {
+    const { tracks, base } = pass.slide;
+    const tensor = model.tensors.get(base);
+    const rows = rowsOf(tracks.map((track) => track.reads.length)).map((row) =>
+      make("tr", { aria: { role: "row" } }, ...row.map((place) => this.groundCell(tracks, square, place))));
+    const name = planeName(tensor, square);
+    const table = make("table", { className: "square ground", aria: { role: "grid", label: name } }, ...rows);
+    const frame = make("div", { className: "frame", ariaHidden: "true" });
+    return make("figure", { className: "base" }, make("figcaption", {}, name), make("div", { className: "laid" }, table, frame));
+  },
+
+  groundCell(tracks, square, place) {
+    const read = place.map((i, dim) => tracks[dim].reads[i]);
+    const isZero = read.includes(null);
+    const number = make("span", { className: "number" });
+    const tag = make("span", { className: "tag", ariaHidden: "true" });
+    const cell = make("td", { className: "place", dataset: { place: place.join() }, aria: { role: "gridcell" } }, number, tag);
+    if (isZero) {
+      const inside = place.every((i, dim) => isBetween(tracks[dim].reads, i));
+      cell.classList.add("zero", inside ? "gap" : "padding");
+      number.textContent = "0";
+      cell.setAttribute("aria-label", say(inside ? "gap" : "zero"));
+    } else {
+      cell.dataset.id = square.cells.get(read.join());
+      cell.tabIndex = -1;
+    }
+    return cell;
+  },
+
+  // The slider, rotated where it lies so.
+  lying(pass, square) {
+    const { slider, tracks } = pass.slide;
+    const tensor = model.tensors.get(slider);
+    const plain = planeName(tensor, square);
+    const isTurned = tracks.some((track) => track.reversed && track.taps > 1);
+    const key = tracks.length > 1 ? "rotated" : "reversed";
+    const name = isTurned ? say(key, { name: plain }) : plain;
+    return plainTable(tensor, square, name, (place) => turnedPlace(tracks, place));
+  },
+
+  // Lays the slider at the step: a frame around it, and at each tap what multiplies.
+  lay(pass, equation) {
+    const { tracks, slider } = pass.slide;
+    const taps = this.taps(tracks, resultPlace(pass, equation));
+    for (const table of document.querySelectorAll("#stage .ground")) {
+      const cells = new Map([...table.querySelectorAll(".place")].map((cell) => [cell.dataset.place, cell]));
+      for (const cell of cells.values()) {
+        cell.classList.remove("under");
+        cell.lastChild.textContent = "";
+      }
+      for (const { place, tap } of taps) {
+        const cell = cells.get(place.join());
+        cell.classList.add("under");
+        if (slider) cell.lastChild.textContent = this.tag(equation, slider, cell, turnedPlace(tracks, tap));
+      }
+      moveFrame(table, cells.get(taps[0].place.join()), cells.get(taps.at(-1).place.join()));
+    }
+  },
+
+  // What multiplies a cell: the slider's number over it.  Over a zero it is the one that
+  // would multiply it, if there is no doubt which.
+  tag(equation, slider, cell, tap) {
+    const term = equation.terms.find((one) => one.factors.includes(Number(cell.dataset.id)));
+    const all = planes(model.tensors.get(slider));
+    const id = term ? term.factors.find((one) => model.owners[one].name === slider)
+      : all.length === 1 ? all[0].cells.get(tap.join()) : undefined;
+    if (id === undefined) return "";
+    return `×${state.show === "letters" ? model.labels[id] : shown(model.values[id])}`;
+  },
+
+  // Where each tap lies, by its place in the lying slider.
+  taps(tracks, result) {
+    return rowsOf(tracks.map((track) => track.taps)).flat().map((tap) => ({
+      tap,
+      place: tap.map((t, dim) => tracks[dim].first + tracks[dim].step * result[dim] + tracks[dim].tap_step * t),
+    }));
+  },
+};
+
+// The squares of a tensor that an equation reads; the first if it reads none.
+function squaresRead(name, equation) {
+  const all = planes(model.tensors.get(name));
+  const read = new Set(reads(equation));
+  const used = all.filter((square) => [...square.cells.values()].some((id) => read.has(id)));
+  return used.length ? used : all.slice(0, 1);
+}
+
+function isBetween(row, i) {
+  return row.slice(0, i + 1).some((read) => read !== null) && row.slice(i).some((read) => read !== null);
+}
+
+function turnedPlace(tracks, place) {
+  return place.map((i, dim) => (tracks[dim].reversed ? tracks[dim].taps - 1 - i : i));
+}
+
+function resultPlace(pass, equation) {
+  const tensor = model.tensors.get(pass.out);
+  const at = position(equation.id - tensor.first, tensor.shape);
+  return at.filter((_, i) => "hwrs".includes(tensor.axes[i]));
+}
+
+function moveFrame(table, from, to) {
+  const frame = table.nextElementSibling;
+  frame.classList.toggle("still", !frame.style.width); // the first time it jumps
+  const ground = table.getBoundingClientRect();
+  const start = from.getBoundingClientRect();
+  const end = to.getBoundingClientRect();
+  frame.style.transform = `translate(${start.left - ground.left}px, ${start.top - ground.top}px)`;
+  frame.style.width = `${end.right - start.left}px`;
+  frame.style.height = `${end.bottom - start.top}px`;
+}
