@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rot180.check import Report
 
-__all__ = ["Targets", "try_targets"]
+__all__ = ["Targets", "try_target", "try_targets"]
 
 
 def try_targets(
@@ -25,13 +25,13 @@ def try_targets(
     for option, file in (("--json", json_file), ("--markdown", markdown_file)):
         if file is not None and file != "-":
             path = Path(file)
-            _try_target(option, path if path.exists() else path.absolute().parent)
+            try_target(option, path if path.exists() else path.absolute().parent)
     if folder is not None:
         ancestors = (folder.absolute(), *folder.absolute().parents)
-        _try_target("--reproductions", next(p for p in ancestors if p.exists()))
+        try_target("--reproductions", next(p for p in ancestors if p.exists()))
 
 
-def _try_target(option: str, place: Path) -> None:
+def try_target(option: str, place: Path) -> None:
     """Raises a usage error if a file, or into a folder, cannot be written."""
     hint = f"'{option}'"
     if not place.exists():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from rot180 import explain as explaining
+from rot180.cli._explain_files import file_options, try_files, write_files
 from rot180.cli._shared import errors_as_messages
 from rot180.errors import ArgumentError
 
@@ -100,14 +101,31 @@ def _option(known: Parameter) -> Callable[[F], F]:
 @click.option(
     "--language",
     type=click.Choice(explaining.LANGUAGES),
-    default="en",
-    show_default=True,
-    help="Of what is printed: English or 简体中文.",
+    help="English or 简体中文.  [default: en; of the page, what the browser prefers]",
 )
 @click.option(
     "--step",
     is_flag=True,
     help="One number at a time: Enter goes on, b goes back, q ends.",
+)
+@click.option(
+    "--prove",
+    is_flag=True,
+    help="Hold every gradient against SymPy's derivative of the error (needs SymPy).",
+)
+@file_options
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="Serve the page on this machine, with controls for all of the above, until "
+    "Ctrl-C (needs Starlette and uvicorn).",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8180,
+    show_default=True,
+    help="Where to serve; 0 for any port that is free.",
 )
 def explain(
     pass_name: str | None,
@@ -115,9 +133,12 @@ def explain(
     values: str,
     seed: int,
     count_from: int,
-    language: str,
+    language: explaining.Language | None,
     step: bool,
-    **parameters: Any,
+    prove: bool,
+    serve: bool,
+    port: int,
+    **options: Any,
 ) -> None:
     """See the backward pass of a convolution, number by number.
 
@@ -134,11 +155,19 @@ def explain(
       rot180 explain --pass input_grad --step
       rot180 explain --pass pool --input 4x4 --kernel 3x3 --stride 1
       rot180 explain --layer network --layers conv:3x3,relu,max_pool:2x2
+      rot180 explain --serve
+      rot180 explain --input 5x5 --kernel 3x3 --html page.html
 
     No kernel is compiled or run: what is shown is read off the formulas that the
     kernels are compiled from.
     """  # noqa: D301
-    given = {name: value for name, value in parameters.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
+    files = {
+        n.removesuffix("_file"): given.pop(n)
+        for n in list(given)
+        if n.endswith("_file")
+    }
+    try_files(files)
     if pass_name in _LAYERS and "layer" not in given:
         given["layer"] = _LAYERS[pass_name]
     with errors_as_messages():
@@ -147,7 +176,39 @@ def explain(
         )
         passes = _chosen(found, pass_name)
         cells = _cells(found, passes, cell)
-        _show(found, passes, cells, language, step=step, brief=pass_name is None)
+        if files:
+            write_files(files, found, passes, cells, language)
+        if prove:
+            _prove(found)
+        if serve:
+            explaining.serve(
+                found,
+                given=values != "random",
+                language=language,
+                port=port,
+                announce=_serving,
+            )
+        if not (files or prove or serve):
+            _show(
+                found, passes, cells, language or "en", step=step, brief=not pass_name
+            )
+
+
+def _serving(address: str) -> None:
+    click.echo(f"{address}\nOpen this address in a browser. Ctrl-C ends it.")
+
+
+def _prove(found: Explanation) -> None:
+    """Prints how many numbers of each gradient are the derivative of the error."""
+    proofs = explaining.prove(found)
+    for proof in proofs:
+        count = sum(proof.holds.values())
+        click.echo(
+            f"{proof.out}: {count} of {len(proof.holds)} are SymPy's derivative of E"
+        )
+    wrong = [name for p in proofs for name, holds in p.holds.items() if not holds]
+    if wrong:
+        raise click.ClickException(f"not the derivative of E: {', '.join(wrong)}")
 
 
 def _values(text: str) -> Any:

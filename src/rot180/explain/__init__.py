@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rot180.explain._code import FRAMEWORKS, program
+from rot180.explain._document import document
 from rot180.explain._equations import Cell, Choice, Equation, Term
-from rot180.explain._explanation import Explanation, explain, explained
+from rot180.explain._explanation import Explanation, explain
+from rot180.explain._export import to_json, to_latex, to_markdown, to_text
+from rot180.explain._figures import svg
+from rot180.explain._page import page
 from rot180.explain._passes import Pass
-from rot180.explain._setting import (
-    LAYERS,
-    PARAMETERS,
-    Parameter,
-    Setting,
-    read_setting,
-    setting,
-)
+from rot180.explain._server import application, serve
+from rot180.explain._setting import LAYERS, PARAMETERS, Parameter, Setting
 from rot180.explain._slide import Slide, Track
+from rot180.explain._symbols import Proof, Symbols, prove
 from rot180.explain._tensors import Names, Tensor
 from rot180.explain._text import letters, line, numbers
 from rot180.explain._values import read_file
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rot180.explain._terminal import Printer
 
 __all__ = [
+    "FRAMEWORKS",
     "LANGUAGES",
     "LAYERS",
     "PARAMETERS",
@@ -38,26 +39,37 @@ __all__ = [
     "Choice",
     "Equation",
     "Explanation",
+    "Language",
     "Names",
     "Parameter",
     "Pass",
     "Printer",
+    "Proof",
     "Setting",
     "Slide",
+    "Symbols",
     "Tensor",
     "Term",
     "Track",
+    "application",
+    "document",
     "explain",
-    "explained",
     "letters",
     "line",
     "numbers",
+    "page",
     "printer",
+    "program",
+    "prove",
     "read_file",
-    "read_setting",
     "sentences",
-    "setting",
+    "serve",
+    "svg",
     "title",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+    "to_text",
 ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
 
-from rot180.errors import ArgumentError
+from rot180.errors import ArgumentError, Rot180Error
 from rot180.explain._equations import Cell, Equation, Number, Position, Values
 from rot180.explain._layers import Layer, layer
 from rot180.explain._network import network
@@ -15,6 +17,9 @@ from rot180.explain._passes import Pass
 from rot180.explain._setting import PARAMETERS, Setting, setting
 from rot180.explain._tensors import Names, Tensor
 from rot180.explain._values import given_numbers, parameters_of, random_numbers
+
+if TYPE_CHECKING:
+    from rot180.explain._words import Language
 
 RANDOM: Final = "random"
 LETTERS: Final = "letters"
@@ -47,12 +52,78 @@ class Explanation:
         computed = {found.out for found in self.passes}
         return tuple(name for name in self.tensors if name not in computed)
 
+    def text(self, language: Language = "en", width: int = 88) -> str:
+        """Returns what `rot180 explain` prints, without colours."""
+        from rot180.explain._export import to_text
+
+        return to_text(self, language, width)
+
+    def json(self) -> str:
+        """Returns every number and every term as JSON, see `document`."""
+        from rot180.explain._export import to_json
+
+        return to_json(self)
+
+    def markdown(self, language: Language = "en") -> str:
+        """Returns all passes as Markdown."""
+        from rot180.explain._export import to_markdown
+
+        return to_markdown(self, language=language)
+
+    def latex(self, language: Language = "en") -> str:
+        """Returns all passes as LaTeX, for a document that loads amsmath.
+
+        Raises:
+            MissingPackageError: SymPy is not installed.
+        """
+        from rot180.explain._export import to_latex
+
+        return to_latex(self, language=language)
+
+    def svg(self, language: Language = "en") -> str:
+        """Returns all passes as a picture, step by step.
+
+        Raises:
+            ArgumentError: There are too many steps for one picture.
+        """
+        from rot180.explain._figures import svg
+
+        return svg(self, self.passes, language=language)
+
+    def html(self, language: Language | None = None) -> str:
+        """Returns the page: one file, whose numbers can be changed.
+
+        Raises:
+            ArgumentError: It would have more than 500,000 bytes.
+        """
+        from rot180.explain._page import page
+
+        return page(self, language=language)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        """What a notebook displays: the page, a picture where that cannot be, text."""
+        bundle = {"text/plain": self.text(), "text/markdown": self.markdown()}
+        with suppress(Rot180Error):
+            bundle["image/svg+xml"] = self.svg()
+        with suppress(Rot180Error):
+            bundle["text/html"] = _framed(self.html())
+        return bundle
+
     def equation(self, cell: Cell) -> Equation | None:
         """Returns the equation of a number, None if it is given."""
         for found in self.passes:
             if found.out == cell.tensor:
                 return next(line for line in found.equations if line.cell == cell)
         return None
+
+
+def _framed(html: str) -> str:
+    """A page inside a notebook's, kept apart from it."""
+    style = "width: 100%; height: 48rem; border: 0"
+    return (
+        f'<iframe sandbox="allow-scripts" style="{style}" '
+        f'title="rot180 explain" srcdoc="{escape(html)}"></iframe>'
+    )
 
 
 def explain(

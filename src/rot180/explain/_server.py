@@ -17,6 +17,7 @@ from rot180.explain._extra import need
 from rot180.explain._page import page, policy
 from rot180.explain._setting import PARAMETERS, read_setting
 from rot180.explain._values import MOST
+from rot180.explain._words import Language
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -67,6 +68,7 @@ def serve(
     found: Explanation,
     *,
     given: bool = False,
+    language: Language | None = None,
     port: int = PORT,
     announce: Callable[[str], None] = print,
 ) -> None:
@@ -75,6 +77,7 @@ def serve(
     Args:
         found: What it shows first.
         given: Whether its numbers were given, and so belong into the address.
+        language: What the page speaks; None for what the browser prefers.
         port: The port to listen on; 0 for any that is free.
         announce: Called with the address when it listens.
 
@@ -85,7 +88,9 @@ def serve(
     uvicorn = need("uvicorn")
     app = application()
     with _listening(port) as listener:
-        query = urlencode(query_of(found, given=given), safe=",:")
+        asked = query_of(found, given=given)
+        asked |= {} if language is None else {"language": language}
+        query = urlencode(asked, safe=",:")
         start = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
         announce(f"{start}?{query}" if query else start)
         config = uvicorn.Config(app, log_level="warning", server_header=False)

@@ -293,3 +293,10 @@ def _drawn(track: Track, cells: Mapping[int, int], margins: tuple[int, int]) -> 
     low = min(0, -before, -margins[0])
     high = track.end + max(0, behind, margins[1])
     return replace(track, low=low, reads=tuple(cells.get(u) for u in range(low, high)))
+
+
+def planes_read(base: Tensor, equation: Equation) -> list[Position]:
+    """Returns the planes of a tensor that an equation reads; the first if none."""
+    cells = (cell for term in equation.terms for cell in term.factors)
+    planes = {base.plane(cell.at) for cell in cells if cell.tensor == base.name}
+    return sorted(planes) or [next(base.planes())]

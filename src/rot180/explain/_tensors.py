@@ -151,3 +151,24 @@ class Names:
             at[axis] = index - self.count_from
         inside = all(0 <= i < e for i, e in zip(at, tensor.shape, strict=True))
         return Cell(tensor.name, tuple(at)) if inside else None
+
+
+def rows_of(extents: tuple[int, ...]) -> list[list[Position]]:
+    """Returns the places of a plane, row by row; one row in one dimension."""
+    if not extents:
+        return [[()]]
+    if len(extents) == 1:
+        return [[(i,) for i in range(extents[0])]]
+    height, width = extents
+    return [[(i, j) for j in range(width)] for i in range(height)]
+
+
+def caption(tensor: Tensor, plane: Position, names: Names) -> str:
+    """Returns the name of one square of a tensor: `X`, or `X(2)` of several."""
+    at = tensor.at(plane, (0,) * len(tensor.extents))
+    shown = [
+        str(at[axis] + names.count_from)
+        for axis in names.shown[tensor.name]
+        if axis not in tensor.spatial
+    ]
+    return f"{tensor.name}({', '.join(shown)})" if shown else tensor.name

@@ -15,8 +15,8 @@ from rot180.explain._blocks import Block, Entry, beside, grid
 from rot180.explain._equations import Cell, Equation, Position
 from rot180.explain._explanation import Explanation
 from rot180.explain._passes import Pass
-from rot180.explain._slide import Slide
-from rot180.explain._tensors import Tensor
+from rot180.explain._slide import Slide, planes_read
+from rot180.explain._tensors import Tensor, caption, rows_of
 from rot180.explain._text import number, steps
 from rot180.explain._words import Language, say, sentences, title
 
@@ -66,7 +66,7 @@ class Printer:
     def operands(self, names: Iterable[str]) -> None:
         """Prints tensors side by side."""
         found = self.found
-        blocks = [b for name in names for b in self._blocks(found.tensors[name])]
+        blocks = [b for name in names for b in self.blocks(found.tensors[name])]
         self._print(*beside(blocks, self.console.width))
 
     def heading(self, part: Pass) -> None:
@@ -125,47 +125,33 @@ class Printer:
             return self.found.names.label(cell)
         return number(cell.value(self.found.values))
 
-    def _blocks(
-        self, tensor: Tensor, style: Style = lambda cell: ""
-    ) -> Iterator[Block]:
+    def blocks(self, tensor: Tensor, style: Style = lambda cell: "") -> Iterator[Block]:
         """Yields the numbers of a tensor, a square for each image and channel."""
         for plane in tensor.planes():
             rows = [
                 [Cell(tensor.name, tensor.at(plane, place)) for place in row]
-                for row in _rows(tensor.extents)
+                for row in rows_of(tensor.extents)
             ]
             entries = [[self._entry(cell, style(cell)) for cell in row] for row in rows]
-            yield grid(self._caption(tensor, plane), entries)
+            yield grid(caption(tensor, plane, self.found.names), entries)
 
     def _entry(self, cell: Cell, style: str) -> Entry:
         shown = self._shown(cell)
         return (f"[{shown}]" if style else shown, style)
-
-    def _caption(self, tensor: Tensor, plane: Position) -> str:
-        at = tensor.at(plane, (0,) * len(tensor.extents))
-        names = self.found.names
-        shown = [
-            str(at[axis] + names.count_from)
-            for axis in names.shown[tensor.name]
-            if axis not in tensor.spatial
-        ]
-        return f"{tensor.name}({', '.join(shown)})" if shown else tensor.name
 
     def _rotation(self, slid: Slide) -> Iterator[Block]:
         """The slider's first plane as it is, and as it lies."""
         tensor = self.found.tensors[slid.slider or ""]
         first = next(tensor.planes())
 
-        def square(caption: str, turn: Callable[[Position], Position]) -> Block:
+        def square(name: str, turn: Callable[[Position], Position]) -> Block:
             rows = [
                 [Cell(tensor.name, tensor.at(first, turn(place))) for place in row]
-                for row in _rows(tensor.extents)
+                for row in rows_of(tensor.extents)
             ]
-            return grid(
-                caption, [[(self._shown(cell), "") for cell in r] for r in rows]
-            )
+            return grid(name, [[(self._shown(cell), "") for cell in r] for r in rows])
 
-        name = self._caption(tensor, first)
+        name = caption(tensor, first, self.found.names)
         yield square(name, lambda place: place)
         yield Block((Text(), Text("→")))
         yield square(say("turned", self.language, name=name), slid.turned)
@@ -181,9 +167,10 @@ class Printer:
 
     def _frame(self, part: Pass, slid: Slide, line: Equation) -> Block:
         """One step, on the first plane that it reads."""
-        name, value = self.found.names.label(line.cell), self._shown(line.cell)
-        caption = name if value == name else f"{name} = {value}"
-        return self._laid(part, slid, line, self._planes(slid, line)[0], caption)
+        label, value = self.found.names.label(line.cell), self._shown(line.cell)
+        name = label if value == label else f"{label} = {value}"
+        plane, *_ = planes_read(self.found.tensors[slid.base], line)
+        return self._laid(part, slid, line, plane, name)
 
     def _pictures(self, part: Pass, line: Equation) -> Iterator[Block]:
         """The operands of one number, and where it stands."""
@@ -193,22 +180,15 @@ class Printer:
         if part.slide is not None:
             names.remove(part.slide.base)
             base = tensors[part.slide.base]
-            for plane in self._planes(part.slide, line):
-                caption = self._caption(base, plane)
-                yield self._laid(part, part.slide, line, plane, caption)
+            for plane in planes_read(base, line):
+                name = caption(base, plane, self.found.names)
+                yield self._laid(part, part.slide, line, plane, name)
         for name in names:
-            yield from self._blocks(tensors[name], _marks(used, _UNDER))
-        yield from self._blocks(tensors[part.out], _marks({line.cell}, _RESULT))
-
-    def _planes(self, slid: Slide, line: Equation) -> list[Position]:
-        """The planes of the base that a number's terms read; the first if none."""
-        base = self.found.tensors[slid.base]
-        cells = (cell for term in line.terms for cell in term.factors)
-        planes = {base.plane(cell.at) for cell in cells if cell.tensor == base.name}
-        return sorted(planes) or [next(base.planes())]
+            yield from self.blocks(tensors[name], _marks(used, _UNDER))
+        yield from self.blocks(tensors[part.out], _marks({line.cell}, _RESULT))
 
     def _laid(
-        self, part: Pass, slid: Slide, line: Equation, plane: Position, caption: str
+        self, part: Pass, slid: Slide, line: Equation, plane: Position, name: str
     ) -> Block:
         """The base with its zeros; brackets mark where the slider lies."""
         base, out = self.found.tensors[slid.base], self.found.tensors[part.out]
@@ -224,8 +204,8 @@ class Printer:
                 return f"[{shown}]", _UNDER
             return f" {shown} ", style
 
-        rows = _rows(tuple(len(track.reads) for track in slid.tracks))
-        return grid(caption, [[entry(place) for place in row] for row in rows])
+        rows = rows_of(tuple(len(track.reads) for track in slid.tracks))
+        return grid(name, [[entry(place) for place in row] for row in rows])
 
 
 def _is_small(part: Pass, slid: Slide) -> bool:
@@ -233,16 +213,6 @@ def _is_small(part: Pass, slid: Slide) -> bool:
     for track in slid.tracks:
         places *= len(track.reads)
     return places <= _MOST_PLACES
-
-
-def _rows(extents: tuple[int, ...]) -> list[list[Position]]:
-    """Returns the places of a plane, row by row; one row in one dimension."""
-    if not extents:
-        return [[()]]
-    if len(extents) == 1:
-        return [[(i,) for i in range(extents[0])]]
-    height, width = extents
-    return [[(i, j) for j in range(width)] for i in range(height)]
 
 
 def _marks(cells: set[Cell], style: str) -> Style:

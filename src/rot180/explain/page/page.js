@@ -348,7 +348,11 @@ function writeAddress() {
   if (state.theme !== "auto") query.set("theme", state.theme);
   if (state.typed) valuesQuery(query);
   const address = `${data.served ? "?" : "#"}${query}`;
-  history.replaceState(null, "", address);
+  try {
+    history.replaceState(null, "", address);
+  } catch {
+    // A page inside a notebook has no address of its own.
+  }
 }
 
 function readAddress() {

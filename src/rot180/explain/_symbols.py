@@ -1,0 +1,288 @@
+"""Equations in SymPy: LaTeX, MathML, and a proof by differentiating the error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Values
+from rot180.explain._explanation import Explanation
+from rot180.explain._extra import need
+from rot180.explain._passes import Pass
+from rot180.explain._text import number
+from rot180.notation import dual
+
+# Expressions of SymPy, which has no types.
+Expression = Any
+
+
+class Symbols:
+    """Writes the equations of an explanation with SymPy's printers.
+
+    Raises:
+        MissingPackageError: SymPy is not installed.
+    """
+
+    def __init__(self, found: Explanation) -> None:
+        self._sympy = need("sympy")
+        self._found = found
+        self._latex: dict[Expression, str] = {}
+
+    # --------------------------------------------------------------------- LaTeX
+
+    def latex(self, equation: Equation) -> list[str]:
+        """Returns what an equation sets equal, as LaTeX: name, letters, numbers, value.
+
+        A gradient is written as the derivative that it is.
+        """
+        values = self._found.values
+        letters = _Writer(self._letter, self._bracket)
+        texts = [self._printed(self._letter(equation.cell))]
+        texts += [self._printed(self._side(equation, letters))]
+        if values is not None:
+            numbers = self._numbers(equation, values)
+            texts += [self._printed(self._side(equation, numbers), mul_symbol="dot")]
+            texts += [self._printed(self._number(equation.cell.value(values), "alone"))]
+        return [text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
+
+    def _printed(self, side: Expression, **options: str) -> str:
+        text: str = self._sympy.latex(
+            side, order="none", symbol_names=self._latex, **options
+        )
+        return text
+
+    def _numbers(self, equation: Equation, values: Values) -> _Writer:
+        where = "alone" if equation.reduction == "max" else "factor"
+        return _Writer(
+            lambda cell: self._number(cell.value(values), where),
+            lambda choice: self._number(int(choice.holds(values)), "factor"),
+        )
+
+    def _letter(self, cell: Cell) -> Expression:
+        """A symbol that is printed as LaTeX writes it."""
+        symbol = self._sympy.Symbol(self._found.names.label(cell))
+        of = cell.tensor
+        if of.startswith("d"):
+            below = self._subscript(dual(of), cell)
+            self._latex[symbol] = rf"\frac{{\partial E}}{{\partial {below}}}"
+        else:
+            self._latex[symbol] = self._subscript(of, cell)
+        return symbol
+
+    def _subscript(self, tensor: str, cell: Cell) -> str:
+        letter, index = tensor[0], tensor[1:]
+        name = f"{letter}^{{({index})}}" if index else letter
+        indices = ("" if self._found.names.compact else ",").join(
+            map(str, self._found.names.indices(cell))
+        )
+        return f"{name}_{{{indices}}}" if indices else name
+
+    def _number(self, value: Number, where: str) -> Expression:
+        """A number as it is, for SymPy would compute with it."""
+        text = number(value).replace("-inf", r"-\infty")
+        symbol = self._sympy.Symbol(f"number {text} {where}")
+        in_brackets = value < 0 and where == "factor"
+        self._latex[symbol] = rf"\left({text}\right)" if in_brackets else text
+        return symbol
+
+    # ----------------------------------------------------------------- MathML
+
+    def mathml(self, equation: Equation) -> str:
+        """Returns an equation in letters as presentation MathML."""
+        sympy = self._sympy
+        side = self._side(equation, _Writer(self._symbol, self._bracket_of_symbols))
+        whole = sympy.Eq(self._symbol(equation.cell), side, evaluate=False)
+        text: str = sympy.mathml(whole, printer="presentation", order="none")
+        plain = text.replace("&InvisibleTimes;", "\u2062")  # known without a DTD
+        return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{plain}</math>'
+
+    def _symbol(self, cell: Cell) -> Expression:
+        """A symbol with its indices below: SymPy reads `X_1,2` so."""
+        names = self._found.names
+        indices = ("" if names.compact else ",").join(map(str, names.indices(cell)))
+        return self._sympy.Symbol(
+            f"{cell.tensor}_{indices}" if indices else cell.tensor
+        )
+
+    # ------------------------------------------------------------ expressions
+
+    def _side(self, equation: Equation, write: _Writer) -> Expression:
+        sympy = self._sympy
+        if equation.reduction == "max":
+            inside = [write.cell(term.factors[0]) for term in equation.terms]
+            inside += [] if equation.floor is None else [sympy.Integer(equation.floor)]
+            return sympy.Function("max")(*inside) if inside else -sympy.oo
+        if not equation.terms:
+            return sympy.Integer(0)
+        over = equation.over
+        terms = [self._term(term, write, over) for term in equation.terms]
+        total = terms[0] if len(terms) == 1 else sympy.Add(*terms, evaluate=False)
+        return self._shared(total, over)
+
+    def _shared(self, total: Expression, over: int) -> Expression:
+        if over == 1:
+            return total
+        share = self._sympy.Rational(1, over)
+        return self._sympy.Mul(share, total, evaluate=False)
+
+    def _term(self, term: Term, write: _Writer, shared: int) -> Expression:
+        sympy = self._sympy
+        factors = [write.cell(cell) for cell in term.factors]
+        if term.choice is not None:
+            factors.append(write.choice(term.choice))
+        if term.sign < 0:
+            factors.insert(0, sympy.Integer(-1))
+        product = (
+            factors[0] if len(factors) == 1 else sympy.Mul(*factors, evaluate=False)
+        )
+        return self._shared(product, 1 if term.over == shared else term.over)
+
+    def _bracket(self, choice: Choice) -> Expression:
+        return self._iverson(choice, self._letter)
+
+    def _bracket_of_symbols(self, choice: Choice) -> Expression:
+        return self._iverson(choice, self._symbol)
+
+    def _iverson(
+        self, choice: Choice, write: Callable[[Cell], Expression]
+    ) -> Expression:
+        """Iverson's bracket: 1 where the choice holds, else 0."""
+        sympy, bracket = self._sympy, _bracket(self._sympy)
+        cell = write(choice.cell)
+        if choice.floor is not None:
+            return bracket(sympy.Gt(cell, choice.floor, evaluate=False))
+        among = sympy.Function("argmax")(*map(write, choice.among))
+        return bracket(sympy.Eq(among, cell, evaluate=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """How a number and a choice become expressions."""
+
+    cell: Callable[[Cell], Expression]
+    choice: Callable[[Choice], Expression]
+
+
+@cache
+def _bracket(sympy: Any) -> Any:
+    """Returns SymPy's function whose argument is printed in square brackets."""
+
+    class Bracket(sympy.Function):  # type: ignore[misc]
+        """1 where a condition holds, else 0."""
+
+        def _latex(self, printer: Any, exp: Any = None) -> str:
+            return rf"\left[{printer.doprint(self.args[0])}\right]"
+
+        def _mathml_presentation(self, printer: Any) -> Any:
+            def sign(text: str) -> Any:
+                node = printer.dom.createElement("mo")
+                node.appendChild(printer.dom.createTextNode(text))
+                return node
+
+            row = printer.dom.createElement("mrow")
+            for node in (sign("["), printer._print(self.args[0]), sign("]")):
+                row.appendChild(node)
+            return row
+
+    return Bracket
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A gradient held against SymPy's derivative of the error.
+
+    Attributes:
+        out: The gradient, such as `dF`.
+        holds: For each of its numbers, by name: whether the derivative is the same.
+    """
+
+    out: str
+    holds: dict[str, bool]
+
+
+def prove(found: Explanation) -> tuple[Proof, ...]:
+    """Differentiates the error by everything that is given, and compares.
+
+    The error is that of a network, or else `E = sum of dO * O`, whose gradient with
+    respect to `O` is `dO`. Both sides are polynomials in the given numbers, and have to
+    be the same. Where there is a maximum, they are those that hold around the numbers
+    of the explanation.
+
+    Raises:
+        MissingPackageError: SymPy is not installed.
+    """
+    algebra = _Algebra(found)
+    error = algebra.error()
+    return tuple(
+        Proof(part.out, dict(algebra.compared(part, error)))
+        for part in found.passes
+        if part.name.endswith("_grad") and dual(part.out) in found.given
+    )
+
+
+class _Algebra:
+    """All numbers as polynomials in those that are given."""
+
+    def __init__(self, found: Explanation) -> None:
+        sympy = need("sympy")
+        self._found = found
+        names = found.names
+        cells = [c for name in found.given for c in found.tensors[name].cells()]
+        labels = [sympy.Symbol(names.label(cell)) for cell in cells]
+        self._ring, *generators = sympy.ring(labels, sympy.QQ)
+        self._known: dict[Cell, Expression] = dict(zip(cells, generators, strict=True))
+        for part in found.passes:
+            for equation in part.equations:
+                self._known[equation.cell] = self._polynomial(equation)
+
+    def _polynomial(self, equation: Equation) -> Expression:
+        if equation.reduction == "max":
+            return self._greatest(equation)
+        total = self._ring.zero
+        for term in equation.terms:
+            if term.choice is not None and not term.choice.holds(self._values):
+                continue
+            product = self._ring.one * term.sign
+            for cell in term.factors:
+                product *= self._known[cell]
+            total += product.quo_ground(self._ring.domain(term.over))
+        return total
+
+    def _greatest(self, equation: Equation) -> Expression:
+        """The polynomial of the number that a maximum takes, the first of equals."""
+        cells = [term.factors[0] for term in equation.terms]
+        best = max(cells, key=lambda cell: cell.value(self._values), default=None)
+        floor = equation.floor
+        if best is None or (floor is not None and best.value(self._values) <= floor):
+            return self._ring.zero
+        return self._known[best]
+
+    @property
+    def _values(self) -> Any:
+        """The numbers; those of a fixed seed where it is explained in letters."""
+        if self._found.values is None:
+            from rot180.explain._explanation import explained
+
+            return explained(self._found.setting).values
+        return self._found.values
+
+    def error(self) -> Expression:
+        """Returns the error that the gradients are of."""
+        if self._found.setting.layer == "network":
+            return self._known[Cell("E", ())]
+        output = self._found.passes[0]
+        total = self._ring.zero
+        for equation in output.equations:
+            slope = Cell(dual(output.out), equation.cell.at)
+            total += self._known[slope] * self._known[equation.cell]
+        return total
+
+    def compared(self, part: Pass, error: Expression) -> Iterator[tuple[str, bool]]:
+        """Yields whether each number of a gradient is the derivative of the error."""
+        for equation in part.equations:
+            of = Cell(dual(part.out), equation.cell.at)
+            derivative = error.diff(self._known[of])
+            label = self._found.names.label(equation.cell)
+            yield label, derivative == self._known[equation.cell]
