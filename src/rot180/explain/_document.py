@@ -107,6 +107,7 @@ def _pass(found: Explanation, part: Pass, ids: _Ids, *, texts: bool) -> Json:
         "title": {to: title(part, found, to) for to in LANGUAGES},
         "sentences": {to: sentences(part, found, to) for to in LANGUAGES},
         "formulas": part.formulas,
+        "gathered": part.gathered,
         "slide": None if part.slide is None else _slide(part.slide),
         "equations": equations,
     }

@@ -74,6 +74,9 @@ def _markdown(
         yield f"## {title(part, found, language)}\n"
         yield "  \n".join(sentences(part, found, language)) + "\n"
         yield from _fenced(part.formulas)
+        if part.gathered:
+            yield say("gathered", language) + "\n"
+            yield from _fenced(part.gathered)
         if found.values is not None:
             yield from _fenced(grids(found, [part.out]))
         yield from _fenced([line(equation, found) for equation in equations])
@@ -140,6 +143,6 @@ def _latex(
         yield r"\end{align*}"
 
 
-def _aligned(sides: list[str]) -> str:
-    name, *others = sides
-    return f"  {name} &= " + " \\\\\n  &= ".join(others)
+def _aligned(equation: tuple[str, list[tuple[str, str]]]) -> str:
+    name, sides = equation
+    return f"  {name} " + " \\\\\n  ".join(f"&{sign} {side}" for sign, side in sides)

@@ -32,6 +32,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "stage": ("What slides", "滑动过程"),
     "equation": ("How this number is made", "这个数的计算"),
+    "gathered": (
+        "Gathered, as rot180 compiles it:",
+        "改写为收集的形式，即 rot180 所编译的：",
+    ),
     "code": ("The same in code", "对应的代码"),
     "copy": ("Copy", "复制"),
     "copied": ("Copied", "已复制"),

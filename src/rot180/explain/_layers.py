@@ -13,6 +13,7 @@ from rot180.explain._equations import Cell, Choice, Equation, Position, Term, po
 from rot180.explain._passes import Maker, Pass, check_size, gradients, noted
 from rot180.explain._setting import CONV, POOL, Setting
 from rot180.explain._tensors import Tensor
+from rot180.notation import Contraction
 
 # From the letters of the library's formulas to the names of an explanation.
 Letters: TypeAlias = Mapping[str, str]
@@ -78,7 +79,8 @@ def _conv(setting: Setting, letters: Letters) -> Layer:
         "y": _image(setting, k, size),
     }
     shapes |= {"b": ((k,), ("k",))} if setting.bias else {}
-    maker = _maker(setting, op.window, shapes, letters)
+    view = ops.conv_view(op, transposed=is_transposed)
+    maker = _maker(setting, view, shapes, letters, op.window)
     backward = [("bias_grad", bias, "b")] if setting.bias else []
     backward += [("weight_grad", summed, "w"), ("input_grad", summed, "x")]
     return Layer(
@@ -91,12 +93,13 @@ def _conv(setting: Setting, letters: Letters) -> Layer:
 
 def _maker(
     setting: Setting,
-    window: ops.Window,
+    view: Contraction,
     shapes: Mapping[str, Shaped],
     letters: Letters,
+    window: ops.Window,
 ) -> Maker:
     tensors = {letters[x]: Tensor(letters[x], *shape) for x, shape in shapes.items()}
-    return Maker(setting, window, gradients(tensors), letters)
+    return Maker(setting, window, gradients(tensors), letters, view)
 
 
 def conv_op(setting: Setting) -> ops.Conv:
@@ -169,7 +172,7 @@ def _pool(setting: Setting, letters: Letters) -> Layer:
         "x": _image(setting, channels, setting.input),
         "y": _image(setting, channels, op.output_size),
     }
-    maker = _maker(setting, op.window, shapes, letters)
+    maker = _maker(setting, total.contraction, shapes, letters, op.window)
     first = ops.pool_sum(op, images=setting.images, channels=channels)
     forward = maker.make("forward", [first])
     backward = maker.make("input_grad", [summed], "x")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +34,8 @@ class Pass:
         formulas: How all its numbers are computed, with indices that count from 0;
             where there are several, their sum.
         equations: How each of its numbers is computed, in row-major order.
+        gathered: The same formula turned from scattering to gathering, as the kernels
+            are compiled: one for each residue of the position modulo the stride.
         contractions: The formulas that are sums of products, as such.
         slide: The pass as the sliding of one tensor over another, where it is that.
         window: What the layer slides, its numbers resolved; None where nothing slides.
@@ -45,6 +47,7 @@ class Pass:
     operands: tuple[str, ...]
     formulas: tuple[str, ...]
     equations: tuple[Equation, ...]
+    gathered: tuple[str, ...] = ()
     contractions: tuple[Contraction, ...] = ()
     slide: Slide | None = None
     window: ops.Window | None = None
@@ -59,12 +62,14 @@ class Maker:
         window: What slides.
         tensors: The operands and their gradients, by name.
         letters: The names of the operands, by the letters of the library's formulas.
+        view: The forward pass as the kernels see it, with split channels.
     """
 
     setting: Setting
     window: ops.Window
     tensors: Mapping[str, Tensor]
     letters: Mapping[str, str]
+    view: Contraction
 
     def make(self, name: str, parts: Sequence[Sum], wrt: str | None = None) -> Pass:
         """Returns the pass that adds up `parts`, or leaves out their operand `wrt`."""
@@ -74,17 +79,34 @@ class Maker:
         out = found[0].formula.out.tensor
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
         lines = equations(found, shapes)
-        shown = tuple(self._shown(part) for part in found)
+        shown = tuple(self._shown(part.formula) for part in found)
         texts = tuple(map(str, shown))
         factors = (factor for part in found for factor in part.formula.factors)
         names = tuple(dict.fromkeys(factor.tensor for factor in factors))
         slid = self._slid(found, lines)
-        kind, window = self.setting.layer, self.window
-        return Pass(name, kind, out, names, texts, lines, shown, slid, window)
+        return Pass(
+            name,
+            self.setting.layer,
+            out,
+            names,
+            texts,
+            lines,
+            tuple(self._gathered(wrt)) if slid is not None and slid.scatters else (),
+            shown,
+            slid,
+            self.window,
+        )
 
-    def _shown(self, part: Sum) -> Contraction:
+    def _gathered(self, wrt: str | None) -> Iterator[str]:
+        """The pass turned from scattering to gathering, a formula for each residue."""
+        formula = self.view.renamed(**self.letters)
+        if wrt is not None:
+            formula = formula.adjoint(self.letters[wrt])
+        for piece in self._shown(formula).gather():
+            yield str(piece.contraction or f"{piece.out} = 0")
+
+    def _shown(self, formula: Contraction) -> Contraction:
         """The formula without the axes that are nowhere longer than 1."""
-        formula = part.formula
         for letter in sorted(self.setting.hidden):
             formula = formula.without(letter)
         return formula
@@ -118,11 +140,14 @@ def noted(of: Pass, note: str, *, instead: bool = False) -> Pass:
         note: What is added.
         instead: Whether it stands in the place of `for r`.
     """
-    texts = []
-    for text in of.formulas:
+
+    def with_note(text: str) -> str:
         total, over, indices = text.partition(" for ")
-        texts.append(total + note + ("" if instead else over + indices))
-    return replace(of, formulas=tuple(texts))
+        return total + note + ("" if instead else over + indices)
+
+    formulas = tuple(map(with_note, of.formulas))
+    gathered = () if instead else tuple(map(with_note, of.gathered))
+    return replace(of, formulas=formulas, gathered=gathered)
 
 
 def gradients(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

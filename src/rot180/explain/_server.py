@@ -52,12 +52,14 @@ def application() -> Starlette:
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route
 
     return Starlette(
         routes=[
-            Route("/", _answering(_page)),
-            Route("/api/explain", _answering(_data)),
+            Route("/", _answering(_page, PlainTextResponse)),
+            Route("/api/explain", _answering(_data, _told)),
+            Route("/favicon.ico", lambda request: Response(status_code=204)),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))],
         exception_handlers={HTTPException: _refused, Exception: _fault},
@@ -143,19 +145,24 @@ def _data(query: Mapping[str, str]) -> Response:
     return Response(text, media_type="application/json")
 
 
+def _told(message: str, status_code: int) -> Response:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": message}, status_code)
+
+
 def _answering(
     answer: Callable[[Mapping[str, str]], Response],
+    refuse: Callable[..., Response],
 ) -> Callable[[Request], Awaitable[Response]]:
     """Returns the endpoint that answers a query, with an error as a message."""
 
     async def endpoint(request: Request) -> Response:
-        from starlette.responses import JSONResponse
-
         try:
             _check_origin(request)
             response = answer(_query(request))
         except Rot180Error as error:
-            response = JSONResponse({"error": str(error)}, status_code=400)
+            response = refuse(str(error), status_code=400)
         response.headers.update(_HEADERS)
         return response
 

@@ -188,7 +188,8 @@ class Setting:
 
     def words(self) -> dict[str, str]:
         """Returns the parameters that differ from their defaults, as texts by name."""
-        plain = _defaults(self.layer, self.rank) | {"layer": "conv"}
+        plain = _defaults(self.layer, self.rank)
+        plain |= {"layer": "conv", "input": _defaults(self.layer, 2)["input"]}
         return {
             known.name: known.form.write(value)
             for known in self.parameters()

@@ -98,11 +98,13 @@ class Slide:
         base: The tensor that lies still.
         slider: The tensor that slides; None for the plain window of a pooling.
         tracks: How, by dimension.
+        scatters: Whether the formula, as it is written, scatters to the result.
     """
 
     base: str
     slider: str | None
     tracks: tuple[Track, ...]
+    scatters: bool = False
 
     @property
     def turns(self) -> bool:
@@ -170,7 +172,8 @@ def slide(
         for dim in range(len(margins))
     )
     pads = margins if base == wide else ((0, 0),) * len(tracks)
-    return _read(Slide(base, slider, tracks), equations, tensors, pads)
+    found = Slide(base, slider, tracks, scatters=names[0] == wide)
+    return _read(found, equations, tensors, pads)
 
 
 def _is_wide(axes: Iterable[Affine]) -> bool:

@@ -11,7 +11,7 @@ from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Valu
 from rot180.explain._explanation import Explanation
 from rot180.explain._extra import need
 from rot180.explain._passes import Pass
-from rot180.explain._text import number
+from rot180.explain._text import number, steps
 from rot180.notation import dual
 
 # Expressions of SymPy, which has no types.
@@ -32,20 +32,23 @@ class Symbols:
 
     # --------------------------------------------------------------------- LaTeX
 
-    def latex(self, equation: Equation) -> list[str]:
-        """Returns what an equation sets equal, as LaTeX: name, letters, numbers, value.
+    def latex(self, equation: Equation) -> tuple[str, list[tuple[str, str]]]:
+        """Returns a number's name and what it equals, as LaTeX, each with its sign.
 
         A gradient is written as the derivative that it is.
         """
         values = self._found.values
         letters = _Writer(self._letter, self._bracket)
-        texts = [self._printed(self._letter(equation.cell))]
-        texts += [self._printed(self._side(equation, letters))]
+        sides = [self._printed(self._side(equation, letters))]
         if values is not None:
             numbers = self._numbers(equation, values)
-            texts += [self._printed(self._side(equation, numbers), mul_symbol="dot")]
-            texts += [self._printed(self._number(equation.cell.value(values), "alone"))]
-        return [text for i, text in enumerate(texts) if i == 0 or text != texts[i - 1]]
+            sides += [self._printed(self._side(equation, numbers), mul_symbol="dot")]
+            sides += [self._printed(self._number(equation.cell.value(values), "alone"))]
+        _, plain = steps(equation, self._found)
+        signs = {"=": "=", "≈": r"\approx"}
+        kept = [side for i, side in enumerate(sides) if side != ([None, *sides])[i]]
+        name = self._printed(self._letter(equation.cell))
+        return name, [(signs[s], k) for (s, _), k in zip(plain, kept, strict=True)]
 
     def _printed(self, side: Expression, **options: str) -> str:
         text: str = self._sympy.latex(

@@ -75,6 +75,9 @@ class Printer:
         self.console.print(Rule(title(part, self.found, self.language), align="left"))
         self._print(*map(Text, sentences(part, self.found, self.language)))
         self._print(*(Text(f"    {formula}", "cyan") for formula in part.formulas))
+        if part.gathered:
+            self._print(Text(say("gathered", self.language)))
+            self._print(*(Text(f"    {formula}", "cyan") for formula in part.gathered))
         self._print(Text())
         if part.slide is not None and part.slide.turns:
             rotation = self._rotation(part.slide)
@@ -108,14 +111,14 @@ class Printer:
 
     def _equation(self, equation: Equation) -> None:
         """One that is too long for a line stands on several."""
-        name, *sides = steps(equation, self.found)
-        whole = Text.assemble((name, "bold"), *(f" = {side}" for side in sides))
+        name, sides = steps(equation, self.found)
+        whole = Text.assemble((name, "bold"), *(f" {sign} {s}" for sign, s in sides))
         if whole.cell_len <= self.console.width:
             self._print(whole)
             return
         table = Table.grid(padding=(0, 1))
-        for i, side in enumerate(sides):
-            table.add_row(Text("" if i else name, "bold"), "=", Text(side))
+        for i, (sign, side) in enumerate(sides):
+            table.add_row(Text("" if i else name, "bold"), sign, Text(side))
         self.console.print(table)
 
     # --------------------------------------------------------------------- grids

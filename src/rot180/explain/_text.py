@@ -44,16 +44,31 @@ def numbers(equation: Equation, values: Values) -> str:
 
 def line(equation: Equation, found: Explanation) -> str:
     """Returns an equation in letters and in numbers, and its value."""
-    return " = ".join(steps(equation, found))
+    name, sides = steps(equation, found)
+    return name + "".join(f" {sign} {side}" for sign, side in sides)
 
 
-def steps(equation: Equation, found: Explanation) -> list[str]:
-    """Returns what an equation sets equal: name, letters, numbers, value."""
-    sides = [found.names.label(equation.cell), letters(equation, found.names)]
-    if found.values is not None:
-        sides += [numbers(equation, found.values)]
-        sides += [number(equation.cell.value(found.values))]
-    return [side for i, side in enumerate(sides) if i == 0 or side != sides[i - 1]]
+def steps(equation: Equation, found: Explanation) -> tuple[str, list[tuple[str, str]]]:
+    """Returns a number's name and what it equals: letters, numbers, value.
+
+    Before each stands `=`, or `≈` where a number in it is rounded.
+    """
+    sides = [("=", letters(equation, found.names))]
+    values = found.values
+    if values is not None:
+        read = [cell.value(values) for term in equation.terms for cell in term.factors]
+        value = equation.cell.value(values)
+        sides += [
+            (sign(*read), numbers(equation, values)),
+            (sign(value), number(value)),
+        ]
+    kept = [s for i, s in enumerate(sides) if i == 0 or s[1] != sides[i - 1][1]]
+    return found.names.label(equation.cell), kept
+
+
+def sign(*values: Number) -> str:
+    """Returns `=` where `number` writes all values in full, else `≈`."""
+    return "=" if all(float(number(value)) == value for value in values) else "≈"
 
 
 def _factor(value: Number) -> str:

@@ -134,6 +134,10 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "由链式法则，{out} = dE/d{of} 由 dE/d{through} 以及 {through} 对 {of} 的导数"
         "得到。",
     ),
+    "gathered": (
+        "Gathered, as rot180 compiles it:",
+        "改写为收集的形式，即 rot180 所编译的：",
+    ),
     # On a terminal.
     "more": (
         "... and {n} more; --pass {option} shows them all, --cell {cell} a single one.",

@@ -66,7 +66,7 @@ from rot180.ops._shape import (
     full_like,
     scalar_like,
 )
-from rot180.ops._sums import bias_sum, conv_sum, pool_sum
+from rot180.ops._sums import bias_sum, conv_sum, conv_view, pool_sum
 from rot180.ops._tracing import Traced, apply, apply_all, is_traced
 from rot180.ops._window import Window
 
@@ -116,6 +116,7 @@ __all__ = [
     "conv_rank",
     "conv_sum",
     "conv_transpose_op",
+    "conv_view",
     "conv_weight_grad_op",
     "counted_padding",
     "expect_dtype",

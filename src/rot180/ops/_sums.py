@@ -28,12 +28,19 @@ def conv_sum(
         transposed: Whether it is the input gradient used forward, see
             `conv_transpose_op`; it is written in its own letters, `y += x * w`.
     """
-    formula = replace(op, out="y").contraction
-    if transposed:
-        formula = _transposed(formula)
+    formula = conv_view(op, transposed=transposed)
     channels = {"c": in_group, "k": out_group}
     others = {"n": images, "g": op.window.groups, **channels}
     return Sum(_joined(formula, channels), _extents(op, formula, others))
+
+
+def conv_view(op: Conv, *, transposed: bool) -> Contraction:
+    """Returns the forward pass on views with split channels, see `conv_formula`.
+
+    The transposed convolution is written in its own letters, `y += x * w`.
+    """
+    formula = replace(op, out="y").contraction
+    return _transposed(formula) if transposed else formula
 
 
 def bias_sum(

@@ -100,14 +100,21 @@ function side(equation, write, perLine) {
   return lines;
 }
 
+// Whether numbers are written in full.
+function equals(ids) {
+  const isFull = (value) => Number(shown(value).replace("−", "-").replace("∞", "Infinity")) === value;
+  return ids.every((id) => isFull(model.values[id])) ? "=" : "≈";
+}
+
 // The whole equation: a name, its letters, its numbers, its value.
 function equationNode(equation, perLine) {
   const rows = [];
-  const add = (lead, lines) => lines.forEach((line, i) => rows.push(math("mtr",
-    math("mtd", ...(i ? [] : lead)), math("mtd", ...(i ? [] : [math("mo", "=")])), math("mtd", math("mrow", ...line)))));
-  add([symbol(equation.id)], side(equation, LETTERS, perLine));
-  add([], side(equation, NUMBERS, perLine));
-  add([], [[math("mn", shown(model.values[equation.id]))]]);
+  const add = (lead, sign, lines) => lines.forEach((line, i) => rows.push(math("mtr",
+    math("mtd", ...(i ? [] : lead)), math("mtd", ...(i ? [] : [math("mo", sign)])), math("mtd", math("mrow", ...line)))));
+  const factors = equation.terms.flatMap((term) => term.factors);
+  add([symbol(equation.id)], "=", side(equation, LETTERS, perLine));
+  add([], equals(factors), side(equation, NUMBERS, perLine));
+  add([], equals([equation.id]), [[math("mn", shown(model.values[equation.id]))]]);
   const table = math("mtable", ...rows);
   return math("math", table);
 }

@@ -83,8 +83,13 @@ function showPass() {
     tab.tabIndex = i === state.pass ? 0 : -1;
   });
   byId("panel").setAttribute("aria-labelledby", `pass-${pass().out}`);
-  const formulas = pass().formulas.map((text) => make("code", { className: "index" }, text));
-  byId("words").replaceChildren(...pass().sentences[state.language].map((text) => make("p", {}, text)), ...formulas);
+  const paragraph = (text) => make("p", {}, text);
+  const code = (text) => make("code", { className: "index" }, text);
+  const { sentences, formulas, gathered } = pass();
+  byId("words").replaceChildren(
+    ...sentences[state.language].map(paragraph), ...formulas.map(code),
+    ...(gathered.length ? [paragraph(say("gathered")), ...gathered.map(code)] : []),
+  );
   byId("step").max = pass().equations.length - 1;
   showStep();
 }

@@ -1,0 +1,40 @@
+"""What several tests ask of explain: that its equations give the right numbers."""
+
+from typing import Any
+
+from explain_cases import Example
+from formula_reader import Lookup, Place, compute, place
+
+from rot180 import explain
+
+
+def assert_true(example: Example, count_from: int) -> None:
+    """Raises AssertionError unless every equation gives the right number."""
+    found = explain.explain(
+        values=example.given, count_from=count_from, **example.parameters
+    )
+    lookup, seen = numbers_of(example, found), set()
+    for part in found.passes:
+        for line in part.equations:
+            name, _, _ = explain.line(line, found).partition(" = ")
+            expected = lookup(place(name))
+            letters = explain.letters(line, found.names)
+            assert float(compute(letters, lookup)) == expected, f"{name} = {letters}"
+            numbers = explain.numbers(line, found.values or {})
+            assert float(compute(numbers, lookup)) == expected, f"{name} = {numbers}"
+            assert line.cell.value(found.values or {}) == expected
+            seen.add(place(name))
+    sizes = {name: array.size for name, array in example.right.items()}
+    assert len(seen) == sum(sizes.values())
+    assert {tensor for tensor, _ in seen} == set(sizes)
+
+
+def numbers_of(example: Example, found: explain.Explanation) -> Lookup:
+    """Returns what a name stands for, as an int where it is one: sums are exact."""
+    arrays = {name: example.array(name) for name in found.tensors}
+
+    def lookup(at: Place) -> Any:
+        value = float(arrays[at[0]][at[1]])
+        return int(value) if value.is_integer() else value
+
+    return lookup
