@@ -1,6 +1,7 @@
 """Random things to explain, with what the reference says of them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,22 @@ _SHARED = 2520
 
 @dataclass(frozen=True)
 class Example:
-    """One configuration: its parameters, the numbers given and all right numbers."""
+    """One configuration: its parameters, the numbers given and all right numbers.
+
+    Of a maximum pooling also which number each maximum took, by its position.
+    """
 
     parameters: dict[str, Any]
     given: dict[str, Array]
     right: dict[str, Array]
+    taken: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
 
     def array(self, tensor: str) -> Array:
         """Returns the numbers of a tensor without the axes that names leave out."""
-        array = (self.given | self.right)[tensor]
+        return self.plain(tensor, (self.given | self.right)[tensor])
+
+    def plain(self, tensor: str, array: Array) -> Array:
+        """Returns an array of a tensor's shape without those axes."""
         hides_channels = self.parameters["channels"] == (1, 1)
         is_last = self.parameters["layout"] == "channels_last"
         if tensor.endswith("b"):
@@ -185,7 +193,31 @@ def _max_pool(rng: np.random.Generator, rank: int) -> Example:
     dy = _numbers(rng, y.shape)
     select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
     (dx,) = reference.evaluate(select, dy, index)
-    return Example(known, {"X": x, "dO": dy}, {"O": y, "dX": dx})
+    found = Example(known, {"X": x, "dO": dy}, {"O": y, "dX": dx})
+    found.taken.update(_taken(found, op, index))
+    return found
+
+
+def _taken(
+    example: Example, op: ops.MaxPool, index: Array
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Where in `X` each maximum stands, as names count."""
+    x = example.given["X"]
+    numbered = example.plain("X", np.arange(x.size).reshape(x.shape))
+    flat = {int(number): at for at, number in np.ndenumerate(numbered)}
+    outputs = example.plain("O", np.arange(index.size).reshape(index.shape))
+    window, axes = op.window, ops.spatial_axes(op.layout, x.ndim)
+    for at, number in np.ndenumerate(outputs):
+        place = list(np.unravel_index(int(number), index.shape))
+        tap = np.unravel_index(int(index.flat[int(number)]), window.kernel_size)
+        for dim, axis in enumerate(axes):
+            place[axis] = int(
+                place[axis] * window.stride[dim]
+                + tap[dim] * window.dilation[dim]
+                - window.padding[dim][0]
+            )
+        if all(0 <= i < e for i, e in zip(place, x.shape, strict=True)):
+            yield at, flat[int(np.ravel_multi_index(place, x.shape))]
 
 
 def _avg_pool(rng: np.random.Generator, rank: int) -> Example:

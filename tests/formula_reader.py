@@ -3,7 +3,7 @@
 sum     := [-] term {(+ | -) term}
 term    := factor {(* | /) factor}
 factor  := number | name | ( sum ) | max(sum, ...) | [ condition ]
-condition := name > number | argmax(name, ...) is name
+condition := name > number | argmax(name, ...) is name | name took name
 """
 
 import re
@@ -16,11 +16,13 @@ _TOKEN = re.compile(r"\s*(-inf|\d+\.\d+|\d+|[A-Za-z]+\d*|[()\[\]+*/,>-])")
 # A tensor's name and where in it, from 0 on: what `X12`, `X(1, 2)`, `X[0, 1]` mean.
 Place = tuple[str, tuple[int, ...]]
 Lookup = Callable[[Place], Any]
+# Whether a maximum took a number.
+Took = Callable[[Place, Place], bool]
 
 
-def compute(text: str, lookup: Lookup) -> Any:
+def compute(text: str, lookup: Lookup, took: Took | None = None) -> Any:
     """Returns the value of a right side."""
-    reader = _Reader(text, lookup)
+    reader = _Reader(text, lookup, took)
     value = reader.sum()
     assert reader.here == "", f"{reader.here!r} is left of {text!r}"
     return value
@@ -32,8 +34,9 @@ def place(name: str) -> Place:
 
 
 class _Reader:
-    def __init__(self, text: str, lookup: Lookup) -> None:
+    def __init__(self, text: str, lookup: Lookup, took: Took | None = None) -> None:
         self.lookup = lookup
+        self.took = took
         self.tokens = self._split(text)
 
     @staticmethod
@@ -121,8 +124,11 @@ class _Reader:
             values = [self.lookup(place) for place in among]
             holds = among[values.index(max(values))] == self.place()
         else:
-            left = self.factor()
-            self.take(">")
-            holds = left > self.factor()
+            left = self.place()
+            if self.take() == "took":
+                assert self.took is not None
+                holds = self.took(left, self.place())
+            else:
+                holds = self.lookup(left) > self.factor()
         self.take("]")
         return int(holds)

@@ -330,7 +330,7 @@ def test_the_maximum_that_was_taken_is_marked(visit: Visit, saved: Save) -> None
     )
     cell(page, "dX22").hover()
     assert classes(page, "taken") == {"X22"}
-    assert "[O11 ← X22] is 1 where O11 took X22" in page.text_content("#formula")
+    assert "[O11 ← X22] is 1 where O11 took X22" in page.text_content("#note")
 
 
 def test_a_click_makes_a_number_the_step(visit: Visit, saved: Save) -> None:
@@ -352,6 +352,7 @@ def test_the_address_brings_everything_back(visit: Visit, address: str) -> None:
     page.select_option("#view-theme", "dark")
     page.select_option("#view-show", "letters")
     page.select_option("#view-language", "zh")
+    page.wait_for_timeout(500)
     url, gradient = page.url, page.text_content("#formula")
     page = visit.go("about:blank")
     page = visit.go(url)
@@ -360,6 +361,7 @@ def test_the_address_brings_everything_back(visit: Visit, address: str) -> None:
     assert page.input_value("#view-language") == "zh"
     assert page.input_value("#view-show") == "letters"
     assert page.get_attribute("html", "data-theme") == "dark"
+    page.wait_for_timeout(500)
     assert page.url == url
 
 
@@ -370,6 +372,7 @@ def test_the_address_of_a_saved_page_brings_everything_back(
     type_into(page, "X11", "50")
     page.click("#pass-dX")
     page.locator("#step").fill("5")
+    page.wait_for_timeout(500)
     url, shown = page.url, numbers(page, "dX")
     visit.go("about:blank")
     page = visit.go(url)

@@ -20,6 +20,7 @@ from rot180.explain._words import LANGUAGES, sentences, title
 
 FORMAT: Final = 1
 Json: TypeAlias = dict[str, Any]
+Ids: TypeAlias = Mapping[Cell, int]
 
 
 def document(found: Explanation, *, texts: bool = True) -> Json:
@@ -30,7 +31,7 @@ def document(found: Explanation, *, texts: bool = True) -> Json:
         texts: Whether equations are there as texts too, and programs with their
             numbers; else programs have slots such as `⟦X⟧` in their place.
     """
-    ids = _Ids(found.tensors)
+    ids = _numbered(found.tensors)
     setting = found.setting
     return {
         "format": FORMAT,
@@ -57,22 +58,13 @@ def command(found: Explanation) -> str:
     return " ".join(["rot180 explain", *words])
 
 
-class _Ids:
-    """Numbers all cells: a tensor's first, and on from it in row-major order."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.first: dict[str, int] = {}
-        self._ids: dict[Cell, int] = {}
-        for tensor in tensors.values():
-            self.first[tensor.name] = len(self._ids)
-            for cell in tensor.cells():
-                self._ids[cell] = len(self._ids)
-
-    def __getitem__(self, cell: Cell) -> int:
-        return self._ids[cell]
+def _numbered(tensors: Mapping[str, Tensor]) -> Ids:
+    """Numbers all cells: tensor by tensor, each in row-major order."""
+    cells = (cell for tensor in tensors.values() for cell in tensor.cells())
+    return {cell: number for number, cell in enumerate(cells)}
 
 
-def _tensor(found: Explanation, tensor: Tensor, ids: _Ids) -> Json:
+def _tensor(found: Explanation, tensor: Tensor, ids: Ids) -> Json:
     values = None
     if found.values is not None:
         values = [number(value) for value in found.values[tensor.name].values()]
@@ -81,7 +73,7 @@ def _tensor(found: Explanation, tensor: Tensor, ids: _Ids) -> Json:
         "shape": tensor.shape,
         "axes": tensor.axes,
         "given": tensor.name in found.given,
-        "first": ids.first[tensor.name],
+        "first": ids[next(tensor.cells())],
         "labels": [found.names.label(cell) for cell in tensor.cells()],
         "values": values,
     }
@@ -94,7 +86,7 @@ def number(value: Number) -> Number | str:
     return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
-def _pass(found: Explanation, part: Pass, ids: _Ids, *, texts: bool) -> Json:
+def _pass(found: Explanation, part: Pass, ids: Ids, *, texts: bool) -> Json:
     equations = [_equation(equation, ids) for equation in part.equations]
     if texts:
         for told, equation in zip(equations, part.equations, strict=True):
@@ -113,14 +105,14 @@ def _pass(found: Explanation, part: Pass, ids: _Ids, *, texts: bool) -> Json:
     }
 
 
-def _equation(equation: Equation, ids: _Ids) -> Json:
+def _equation(equation: Equation, ids: Ids) -> Json:
     told: Json = {"terms": [_term(term, ids) for term in equation.terms]}
     if equation.reduction == "max":
         told |= {"reduction": "max", "floor": equation.floor}
     return told
 
 
-def _term(term: Term, ids: _Ids) -> Json:
+def _term(term: Term, ids: Ids) -> Json:
     """What is not said is plain: sign 1, over 1, no choice."""
     told: Json = {"factors": [ids[cell] for cell in term.factors]}
     if term.sign != 1:

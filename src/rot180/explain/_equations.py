@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import getitem
 from typing import Literal, TypeAlias
 
 from rot180.notation import Sum, products
@@ -117,6 +118,10 @@ def positions(shape: Sequence[int]) -> Iterator[Position]:
     return itertools.product(*(range(extent) for extent in shape))
 
 
+def _cells(tensor: str, shapes: Shapes) -> dict[Position, Cell]:
+    return {at: Cell(tensor, at) for at in positions(shapes[tensor])}
+
+
 def equations(parts: Sequence[Sum], shapes: Shapes) -> tuple[Equation, ...]:
     """Returns the equation of every number of what `parts` write together.
 
@@ -126,10 +131,10 @@ def equations(parts: Sequence[Sum], shapes: Shapes) -> tuple[Equation, ...]:
     """
     found: dict[Position, list[Term]] = {}
     for part in parts:
-        names = [factor.tensor for factor in part.formula.factors]
+        cells = [_cells(factor.tensor, shapes) for factor in part.formula.factors]
         for at, places in products(part, shapes):
             found.setdefault(at, []).extend(
-                Term(tuple(map(Cell, names, product))) for product in places
+                Term(tuple(map(getitem, cells, product))) for product in places
             )
     out, reduction = parts[0].formula.out.tensor, parts[0].formula.reduction
     return tuple(

@@ -13,7 +13,7 @@ from rot180.explain._equations import Equation, equations
 from rot180.explain._setting import Setting
 from rot180.explain._slide import Slide, slide
 from rot180.explain._tensors import Tensor
-from rot180.notation import Contraction, Sum, dual
+from rot180.notation import Affine, Contraction, Sum, dual
 
 # Products that are written out at most, in all passes together.
 MOST_TERMS: Final = 20_000
@@ -102,6 +102,8 @@ class Maker:
         formula = self.view.renamed(**self.letters)
         if wrt is not None:
             formula = formula.adjoint(self.letters[wrt])
+        if any(type(axis) is not Affine for axis in formula.out.axes):
+            return  # a position that is more than a sum is not inverted
         for piece in self._shown(formula).gather():
             yield str(piece.contraction or f"{piece.out} = 0")
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from rot180.errors import ArgumentError, Rot180Error
 from rot180.explain._document import document
-from rot180.explain._explanation import Explanation, explained
+from rot180.explain._explanation import LETTERS, RANDOM, Explanation, explained
 from rot180.explain._extra import need
 from rot180.explain._page import page, policy
 from rot180.explain._setting import PARAMETERS, read_setting
@@ -223,12 +223,12 @@ def read_explanation(query: Mapping[str, str]) -> Explanation:
     others = {n: t for n, t in query.items() if n not in known}
     count_from = _choice(others, "count_from", {"1": 1, "0": 0})
     fits = _choice(others, "fit", {"false": 0, "true": 1})
-    plain = explained(what, count_from=count_from)
     arrays = {name: _numbers(name, text) for name, text in others.items()}
     if fits:
+        plain = explained(what, LETTERS)
         sizes = {name: plain.tensors[name].size for name in plain.given}
         arrays = {n: a for n, a in arrays.items() if len(a) == sizes.get(n)}
-    return explained(what, arrays, count_from=count_from) if arrays else plain
+    return explained(what, arrays or RANDOM, count_from=count_from)
 
 
 def _choice(others: dict[str, str], name: str, choices: dict[str, int]) -> int:

@@ -190,6 +190,7 @@ class Setting:
         """Returns the parameters that differ from their defaults, as texts by name."""
         plain = _defaults(self.layer, self.rank)
         plain |= {"layer": "conv", "input": _defaults(self.layer, 2)["input"]}
+        plain |= {"stride": self.kernel} if self.layer in POOL else {}
         return {
             known.name: known.form.write(value)
             for known in self.parameters()

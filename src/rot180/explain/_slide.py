@@ -156,8 +156,6 @@ def slide(
         access.tensor: tuple(access.axes[i] for i in tensors[access.tensor].spatial)
         for access in part.formula.accesses
     }
-    if any(type(axis) is not Affine for found in axes.values() for axis in found):
-        return None
     wide = next((n for n in names if _is_wide(axes[n])), None)
     if wide is None:
         return None
@@ -247,42 +245,63 @@ def _read(
     What stands at a coordinate is read off the terms themselves, so that the picture
     cannot show what the equations do not say.
     """
-    known: list[dict[int, int]] = [
-        {track.base_step * i: i for i in range(track.extent)} for track in found.tracks
-    ]
+    check = _Check.of(found, equations[0].cell.tensor, tensors)
     for equation in equations:
         for term in equation.terms:
-            if not _lies(found, equation.cell, term.factors, tensors, known):
+            if not check.lies(equation.cell, term.factors):
                 return None
     tracks = (
         _drawn(track, cells, pads)
-        for track, cells, pads in zip(found.tracks, known, margins, strict=True)
+        for track, cells, pads in zip(found.tracks, check.known, margins, strict=True)
     )
     return replace(found, tracks=tuple(tracks))
 
 
-def _lies(
-    found: Slide,
-    result: Cell,
-    factors: Iterable[Cell],
-    tensors: Tensors,
-    known: list[dict[int, int]],
-) -> bool:
-    """Notes where a term's base cell lies; returns whether that is where it should."""
-    places = {cell.tensor: tensors[cell.tensor].place(cell.at) for cell in factors}
-    out = tensors[result.tensor].place(result.at)
-    if found.base not in places:
-        return True  # the bias stands beside the sum
-    for dim, track in enumerate(found.tracks):
-        here = places[found.base][dim]
-        if found.slider is None:
-            if not _is_covered(track, out[dim], here):
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Whether terms lie where a sliding says.
+
+    Attributes:
+        slid: The sliding.
+        axes: By dimension: the axes of the result, the base and the slider.
+        known: By dimension: which of the base's cells stands at a coordinate.
+    """
+
+    slid: Slide
+    axes: tuple[tuple[int, int, int], ...]
+    known: tuple[dict[int, int], ...]
+
+    @classmethod
+    def of(cls, slid: Slide, out: str, tensors: Tensors) -> _Check:
+        names = (out, slid.base, slid.slider or slid.base)
+        axes = zip(*(tensors[name].spatial for name in names), strict=True)
+        known = (
+            {track.base_step * i: i for i in range(track.extent)}
+            for track in slid.tracks
+        )
+        return cls(slid, tuple(axes), tuple(known))
+
+    def lies(self, result: Cell, factors: Sequence[Cell]) -> bool:
+        """Notes where a term's base cell lies; returns whether that is its place."""
+        first, last = factors[0], factors[-1]
+        base, slider = (
+            (first, last) if first.tensor == self.slid.base else (last, first)
+        )
+        if base.tensor != self.slid.base:
+            return True  # the bias stands beside the sum
+        plain = self.slid.slider is None
+        for track, known, (of_result, of_base, of_slider) in zip(
+            self.slid.tracks, self.known, self.axes, strict=True
+        ):
+            out, here = result.at[of_result], base.at[of_base]
+            if plain:
+                if not _is_covered(track, out, here):
+                    return False
+                continue
+            at = track.coordinate(out, slider.at[of_slider])
+            if known.setdefault(at, here) != here:
                 return False
-            continue
-        at = track.coordinate(out[dim], places[found.slider][dim])
-        if known[dim].setdefault(at, here) != here:
-            return False
-    return True
+        return True
 
 
 def _is_covered(track: Track, result: int, cell: int) -> bool:

@@ -42,7 +42,7 @@ def products(
         yield (
             position,
             [
-                tuple(tuple(parts[i][axis] for i, axis in plan) for plan in plans)
+                tuple([tuple([parts[i][slot] for i, slot in plan]) for plan in plans])
                 for parts in itertools.product(*found)
             ],
         )
@@ -68,45 +68,56 @@ class _Family:
     Attributes:
         out: The output's axes that hold them.
         axes: The factors' axes that hold them.
-        going: By place on the output's axes: places on the factors' axes, by axis.
+        going: By place on the output's axes: the places on the factors' axes, in order.
     """
 
     out: tuple[int, ...]
-    axes: frozenset[Affine]
-    going: Mapping[Position, list[Mapping[Affine, int]]]
+    axes: tuple[Affine, ...]
+    going: Mapping[Position, list[Position]]
 
     @classmethod
     def of(
         cls, total: Sum, names: tuple[str, ...], shapes: Mapping[str, Sequence[int]]
     ) -> _Family:
-        formula = total.formula
-        own = set(names)
         out = tuple(
-            i for i, axis in enumerate(formula.out.axes) if own & set(axis.indices)
+            i
+            for i, axis in enumerate(total.formula.out.axes)
+            if set(names) & set(axis.indices)
         )
-        limits: dict[Affine, int] = {}
-        for factor in formula.factors:
-            for axis, extent in zip(factor.axes, shapes[factor.tensor], strict=True):
-                if own & set(axis.indices):
-                    limits[axis] = min(extent, limits.get(axis, extent))
-        going: dict[Position, list[Mapping[Affine, int]]] = {}
+        limits = _limits(total.formula, names, shapes)
+        going: dict[Position, list[Position]] = {}
         for values in itertools.product(*(range(total.extents[n]) for n in names)):
             point = dict(zip(names, values, strict=True))
-            places = {axis: axis.at(point) for axis in limits}
-            if all(0 <= place < limits[axis] for axis, place in places.items()):
-                key = tuple(formula.out.axes[i].at(point) for i in out)
+            places = tuple(axis.at(point) for axis in limits)
+            inside = zip(places, limits.values(), strict=True)
+            if all(0 <= place < limit for place, limit in inside):
+                key = tuple(total.formula.out.axes[i].at(point) for i in out)
                 going.setdefault(key, []).append(places)
-        return cls(out, frozenset(limits), going)
+        return cls(out, tuple(limits), going)
 
-    def going_to(self, position: Position) -> list[Mapping[Affine, int]]:
-        return self.going.get(tuple(position[axis] for axis in self.out), [])
+    def going_to(self, position: Position) -> list[Position]:
+        return self.going.get(tuple([position[axis] for axis in self.out]), [])
 
 
-def _plan(
-    axes: Sequence[Affine], families: Sequence[_Family]
-) -> list[tuple[int, Affine]]:
-    """Returns for each axis of a factor the family that knows its place."""
+def _limits(
+    formula: Contraction, names: Sequence[str], shapes: Mapping[str, Sequence[int]]
+) -> dict[Affine, int]:
+    """Returns the factors' axes that hold the indices, each with its extent."""
+    limits: dict[Affine, int] = {}
+    for factor in formula.factors:
+        for axis, extent in zip(factor.axes, shapes[factor.tensor], strict=True):
+            if set(names) & set(axis.indices):
+                limits[axis] = min(extent, limits.get(axis, extent))
+    return limits
+
+
+def _plan(axes: Sequence[Affine], families: Sequence[_Family]) -> list[tuple[int, int]]:
+    """Returns for each axis of a factor which family knows its place, and where."""
     return [
-        next((i, axis) for i, family in enumerate(families) if axis in family.axes)
+        next(
+            (i, family.axes.index(axis))
+            for i, family in enumerate(families)
+            if axis in family.axes
+        )
         for axis in axes
     ]

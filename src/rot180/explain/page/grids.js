@@ -30,6 +30,20 @@ function squareTable(tensor, square) {
   return tableOf(planeName(tensor, square), square, (place) => numberCell(square.cells.get(place.join()), tensor.given));
 }
 
+function tensorFigures(tensor, shape) {
+  const squares = planes(tensor).map((square) => squareTable(tensor, square));
+  const figures = make("div", { className: "tensor", dataset: { shape } }, ...squares);
+  figures.querySelectorAll("table").forEach(makeReachable);
+  return figures;
+}
+
+// The same squares for a tensor whose numbers are counted from elsewhere.
+function renumbered(figures, tensor) {
+  const ids = planes(tensor).flatMap((square) => rowsOf(square.extents).flat().map((place) => square.cells.get(place.join())));
+  figures.querySelectorAll("[data-id]").forEach((cell, i) => { cell.dataset.id = ids[i]; });
+  return figures;
+}
+
 // A square that is only looked at; `from` says which number stands at a place.
 function plainTable(tensor, square, name = planeName(tensor, square), from = (place) => place) {
   return tableOf(name, square, (place) => numberCell(square.cells.get(from(place).join()), false));
@@ -84,11 +98,12 @@ function writeNumber(element, id, text) {
 
 const ROLES = ["result", "first", "second", "fed", "taken"];
 
+let marked = [];
+
 // Marks what a number is made of, and what it feeds.
 function paint(id) {
-  for (const elements of places.values()) {
-    for (const element of elements) element.classList.remove(...ROLES);
-  }
+  for (const element of marked) element.classList.remove(...ROLES);
+  marked = [];
   const equation = model.equations.get(id);
   mark(id, "result");
   for (const term of equation?.terms ?? []) {
@@ -103,7 +118,10 @@ function operandRole(equation, id) {
 }
 
 function mark(id, role) {
-  for (const element of places.get(id) ?? []) element.classList.add(role);
+  for (const element of places.get(id) ?? []) {
+    element.classList.add(role);
+    marked.push(element);
+  }
 }
 
 // One cell of each square can be reached with Tab, the others with the arrows.

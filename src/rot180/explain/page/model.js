@@ -82,7 +82,14 @@ function shown(number) {
 }
 
 // Rows and columns of a tensor, plane by plane: what stands in one square.
+const squaresOf = new WeakMap();
+
 function planes(tensor) {
+  if (!squaresOf.has(tensor)) squaresOf.set(tensor, cutIntoPlanes(tensor));
+  return squaresOf.get(tensor);
+}
+
+function cutIntoPlanes(tensor) {
   const spatial = tensor.axes.map((axis) => "hwrs".includes(axis));
   const squares = new Map();
   tensor.labels.forEach((_, flat) => {

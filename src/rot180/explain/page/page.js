@@ -32,9 +32,14 @@ function showAll() {
   buildTensors();
   buildTimeline();
   buildFrameworks();
+  showDocument();
+}
+
+function showDocument() {
   byId("command").textContent = model.told.command;
   stage.key = null;
   showPass();
+  showProgram();
 }
 
 function buildView() {
@@ -68,11 +73,13 @@ function buildPasses() {
   }));
 }
 
+// Squares of the same shape stay, so that a change costs no more than it has to.
 function buildTensors() {
-  const figures = model.told.tensors.map((tensor) =>
-    make("div", { className: tensor.given ? "tensor open" : "tensor" }, ...planes(tensor).map((square) => squareTable(tensor, square))));
-  byId("tensors").replaceChildren(...figures);
-  byId("tensors").querySelectorAll("table").forEach(makeReachable);
+  const known = new Map([...byId("tensors").children].map((one) => [one.dataset.shape, one]));
+  byId("tensors").replaceChildren(...model.told.tensors.map((tensor) => {
+    const shape = JSON.stringify([tensor.name, tensor.shape, tensor.axes, tensor.given, model.told.count_from, isShown("c"), isShown("n")]);
+    return known.has(shape) ? renumbered(known.get(shape), tensor) : tensorFigures(tensor, shape);
+  }));
   const given = model.given().map((tensor) => tensor.name).join(", ");
   byId("tensors-hint").textContent = say("tensors.hint", { given });
 }
@@ -91,6 +98,7 @@ function showPass() {
     ...(gathered.length ? [paragraph(say("gathered")), ...gathered.map(code)] : []),
   );
   byId("step").max = pass().equations.length - 1;
+  showLegend();
   showStep();
 }
 
@@ -99,47 +107,57 @@ function showStep() {
   const of = pass().equations.length;
   byId("step-text").textContent = say("step", { n: state.step + 1, of });
   byId("step").setAttribute("aria-valuetext", `${say("step", { n: state.step + 1, of })}: ${model.labels[current()]}`);
-  drawStage(current());
-  showNumbers();
-  if (!state.playing) writeAddress();
+  showFocus();
+  writeAddress();
 }
 
-function drawStage(id) {
-  const equation = model.equations.get(id);
-  stage.show(equation.pass, equation);
-  collectPlaces();
+// What is pointed at, or else the step: on the stage, in the squares, as an equation.
+function showFocus() {
+  const focus = state.over ?? current();
+  const equation = model.equations.get(focus);
+  const laid = equation?.pass === pass() ? equation : model.equations.get(current());
+  if (stage.show(pass(), laid)) {
+    collectPlaces();
+    writeNumbers();
+  }
+  if (pass().slide) stage.lay(pass(), laid);
+  paint(focus);
+  showEquation(equation, focus);
 }
 
 function showNumbers() {
   writeNumbers();
-  const focus = state.over ?? current();
-  const equation = model.equations.get(focus);
-  if (pass().slide) stage.lay(pass(), equation?.pass === pass() ? equation : model.equations.get(current()));
-  paint(focus);
-  showEquation(equation, focus);
+  showFocus();
   showProgram();
-  showLegend();
 }
 
 function showEquation(equation, id) {
   const box = byId("formula");
   if (equation) fitEquation(box, equation);
   else box.replaceChildren(math("math", symbol(id), math("mo", "="), math("mn", shown(model.values[id]))));
-  if (equation && !equation.terms.length) box.append(make("p", {}, say("nothing")));
   const choice = equation?.terms.find((term) => term.choice && model.equations.get(term.choice.of).floor === null)?.choice;
-  if (choice) box.append(make("p", { className: "note" }, say("took", { of: model.labels[choice.of], cell: model.labels[choice.cell] })));
+  const took = choice && { of: model.labels[choice.of], cell: model.labels[choice.cell] };
+  byId("note").textContent = took ? say("took", took) : equation && !equation.terms.length ? say("nothing") : "";
   const list = model.feeds[id].map((other) => model.labels[other]);
   const some = list.length > 16 ? [...list.slice(0, 16), "…"] : list;
   byId("feeds").textContent = list.length ? say("feeds", { label: model.labels[id], list: some.join(", ") }) : "";
 }
 
-// As many terms in a line as there is room for.
+// As many terms in a line as there is room for: an estimate, mended when it is laid out.
 function fitEquation(box, equation) {
-  const most = Math.max(1, Math.min(equation.terms.length, Math.floor(box.clientWidth / 60)));
-  for (let perLine = most; perLine >= 1; perLine = Math.floor(perLine * 0.8)) {
-    box.replaceChildren(equationNode(equation, perLine));
-    if (box.scrollWidth <= box.clientWidth) return;
-  }
+  const letters = equation.terms.map((term) => term.factors.reduce((n, id) => n + model.labels[id].length + 2, term.choice ? 14 : 0));
+  const widest = Math.max(1, ...letters) * 11;
+  fitLines(box, equation, Math.max(1, Math.floor(((state.width || 900) - 90) / widest)));
+}
+
+function fitLines(box, equation, perLine) {
+  const node = equationNode(equation, perLine);
+  box.replaceChildren(node);
+  requestAnimationFrame(() => {
+    state.width = box.clientWidth;
+    const isWide = node.isConnected && box.scrollWidth > box.clientWidth;
+    if (isWide && perLine > 1) fitLines(box, equation, Math.floor(perLine * 0.8));
+  });
 }
 
 function showLegend() {
@@ -325,24 +343,42 @@ async function ask(words, more = {}, { keep = false } = {}) {
 
 function take(told, keep) {
   const { out } = pass();
+  const form = formShape();
   model.load(told);
   if (keep) {
     showNumbers();
     writeAddress();
     return;
   }
+  stopPlaying();
   const same = told.passes.findIndex((one) => one.out === out);
   state.pass = Math.max(same, 0);
   state.step = Math.min(state.step, pass().equations.length - 1);
   state.over = null;
   const focused = document.activeElement?.id;
-  showAll();
+  if (form !== formShape()) buildControls();
+  buildPasses();
+  buildTensors();
+  showDocument();
   if (focused) byId(focused)?.focus();
+}
+
+// What the form's controls depend on, besides their values.
+function formShape() {
+  const { layer, input, padding } = model.told.setting;
+  return JSON.stringify([layer, input.length, typeof padding]);
 }
 
 // ---------------------------------------------------------------------- the address
 
+// Soon, and once for many changes: browsers limit how often it may change.
 function writeAddress() {
+  clearTimeout(state.addressTimer);
+  state.addressTimer = setTimeout(replaceAddress, 200);
+}
+
+function replaceAddress() {
+  if (state.playing) return;
   const query = new URLSearchParams(data.served ? model.told.words : {});
   if (data.served && model.told.count_from !== 1) query.set("count_from", model.told.count_from);
   const last = model.told.passes.length > 1 || state.pass;
@@ -396,15 +432,7 @@ function idOf(target) {
 function pointAt(id) {
   if (id === state.over) return;
   state.over = id;
-  const focus = id ?? current();
-  const equation = model.equations.get(focus);
-  if (pass().slide) {
-    const step = equation?.pass === pass() ? equation : model.equations.get(current());
-    drawStage(step.id);
-    writeNumbers();
-  }
-  paint(focus);
-  showEquation(equation, focus);
+  showFocus();
 }
 
 // A cell that is computed becomes the step; its pass is shown.
@@ -482,7 +510,7 @@ function listen() {
   byId("controls").addEventListener("click", (event) => { if (event.target.id === "random") randomise(); });
   byId("copy").addEventListener("click", copyProgram);
   document.addEventListener("keydown", onKey);
-  addEventListener("resize", showNumbers);
+  addEventListener("resize", () => { state.width = byId("formula").clientWidth; showFocus(); });
   addEventListener("hashchange", () => { if (!data.served) { readAddress(); showAll(); } });
 }
 

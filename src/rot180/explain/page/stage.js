@@ -3,13 +3,14 @@
 const stage = {
   key: null,
 
-  // Draws the step; only moves what is there if the squares are the same.
+  // Draws the squares of a step; returns whether they are other ones than before.
   show(pass, equation) {
     const holder = document.getElementById("stage");
     if (!pass.slide) {
-      this.key = null;
+      const wasDrawn = this.key !== "";
+      this.key = "";
       holder.replaceChildren();
-      return;
+      return wasDrawn;
     }
     const { base, slider } = pass.slide;
     const grounds = squaresRead(base, equation);
@@ -17,9 +18,10 @@ const stage = {
     const [result] = squaresRead(pass.out, { terms: [{ factors: [equation.id] }] });
     const drawn = [...grounds, ...sliders, result].map((square) => square.plane);
     const key = JSON.stringify([model.told.command, pass.out, drawn, state.language]);
-    if (key !== this.key) holder.replaceChildren(...this.built(pass, grounds, sliders, result));
+    if (key === this.key) return false;
+    holder.replaceChildren(...this.built(pass, grounds, sliders, result));
     this.key = key;
-    this.lay(pass, equation);
+    return true;
   },
 
   built(pass, grounds, sliders, result) {
@@ -134,7 +136,12 @@ function resultPlace(pass, equation) {
   return at.filter((_, i) => "hwrs".includes(tensor.axes[i]));
 }
 
+// When it is laid out anyway, for measuring before would lay it out twice.
 function moveFrame(table, from, to) {
+  requestAnimationFrame(() => placeFrame(table, from, to));
+}
+
+function placeFrame(table, from, to) {
   const frame = table.nextElementSibling;
   frame.classList.toggle("still", !frame.style.width); // the first time it jumps
   const ground = table.getBoundingClientRect();

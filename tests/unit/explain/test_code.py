@@ -1,0 +1,75 @@
+"""The programs for each framework compute the same numbers."""
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from explain_cases import Example, draw
+
+from rot180 import explain
+from rot180.explain._code import filled
+
+NEEDS = {"numpy": "numpy", "pytorch": "torch", "jax": "jax", "rot180": "rot180"}
+
+
+def _run(found: explain.Explanation, framework: str) -> dict[str, Any]:
+    text = filled(explain.program(found, framework), found)
+    scope: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(text, framework, "exec"), scope)
+    return scope
+
+
+def _array(value: Any) -> np.ndarray:
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)
+
+
+@pytest.mark.parametrize("framework", explain.FRAMEWORKS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_hundred_layers(framework: str) -> None:
+    pytest.importorskip(NEEDS[framework], reason=f"runs the program for {framework}")
+    rng = np.random.default_rng(99)
+    for _ in range(100):
+        example: Example = draw(rng)
+        found = explain.explain(values=example.given, **example.parameters)
+        scope = _run(found, framework)
+        for name, right in example.right.items():
+            got = _array(scope[name])
+            assert got.shape == right.shape
+            np.testing.assert_allclose(
+                got, right, rtol=1e-12, err_msg=str(found.setting)
+            )
+
+
+NETWORKS = [
+    {},
+    {"bias": True, "layers": (("conv", ()), ("relu", ()), ("max_pool", (2, 2)),
+                              ("conv", (2, 2)))},
+    {"input": 9, "layers": (("conv", ()), ("relu", ()), ("avg_pool", (2,)),
+                            ("conv", ()))},
+    {"layout": "channels_last", "channels": (2, 3), "images": 2, "padding": 1},
+    {"layers": (("relu", ()),)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("framework", explain.FRAMEWORKS)
+@pytest.mark.parametrize("parameters", NETWORKS, ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_networks(framework: str, parameters: dict[str, Any]) -> None:
+    pytest.importorskip(NEEDS[framework], reason=f"runs the program for {framework}")
+    found = explain.explain(layer="network", **parameters)
+    scope, values = _run(found, framework), found.values or {}
+    computed = {part.out for part in found.passes}
+    for name in ["E", *(f"d{given}" for given in found.given)]:
+        if name in computed:
+            right = np.reshape(list(values[name].values()), found.tensors[name].shape)
+            np.testing.assert_allclose(_array(scope[name]), right, rtol=1e-12)
+
+
+@pytest.mark.parametrize("framework", explain.FRAMEWORKS)
+def test_a_program_prints_its_results(framework: str) -> None:
+    text = explain.program(explain.explain(), framework)
+    assert text.endswith('print(O, dX, dF, sep="\\n\\n")\n')
+    assert [slot in text for slot in ("⟦X⟧", "⟦F⟧", "⟦dO⟧")] == [True] * 3

@@ -1,0 +1,101 @@
+"""The numbers that are given: random, arrays, files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rot180 import explain
+from rot180.errors import ArgumentError, DataError, ShapeError
+
+
+def _flat(found: explain.Explanation, name: str) -> list[Any]:
+    return list((found.values or {})[name].values())
+
+
+def test_random_numbers_depend_on_seed_and_name_alone() -> None:
+    plain, wider = explain.explain(), explain.explain(kernel=1)
+    assert _flat(plain, "X") == _flat(wider, "X")
+    assert _flat(plain, "X") != _flat(explain.explain(seed=1), "X")
+    numbers = _flat(explain.explain(input=(20, 20), kernel=1, seed=3), "X")
+    assert set(numbers) == set(range(-4, 6))
+
+
+def test_letters_are_no_numbers() -> None:
+    found = explain.explain(values="letters")
+    assert found.values is None
+    assert "dX22 = dO11*F22 + dO12*F21 + dO21*F12 + dO22*F11\n" in found.text()
+
+
+SHAPES = [
+    ({"X": (5, 4)}, {"input": (5, 4)}),
+    ({"X": (7,)}, {"input": (7,)}),
+    ({"X": (2, 5, 4)}, {"input": (5, 4), "channels": (2, 2)}),
+    ({"X": (3, 2, 5, 4)}, {"images": 3, "channels": (2, 2)}),
+    ({"X": (5, 4), "F": (3, 2)}, {"kernel": (3, 2)}),
+    ({"X": (2, 6), "F": (4, 2, 3)}, {"input": (6,), "channels": (2, 4)}),
+    ({"X": (2, 5, 5), "F": (3, 2, 2, 2)}, {"channels": (2, 3), "kernel": (2, 2)}),
+]
+
+
+@pytest.mark.parametrize(("shapes", "expected"), SHAPES)
+def test_the_shapes_of_arrays_set_the_parameters(
+    shapes: dict[str, tuple[int, ...]], expected: dict[str, Any]
+) -> None:
+    arrays = {n: np.arange(np.prod(s)).reshape(s) for n, s in shapes.items()}
+    found = explain.explain(values=arrays)
+    for name, value in expected.items():
+        assert getattr(found.setting, name) == value
+    for name, array in arrays.items():
+        assert _flat(found, name) == array.ravel().tolist()
+
+
+def test_nested_lists_flat_lists_and_floats() -> None:
+    found = explain.explain(input=(2, 2), kernel=1, values={"X": [[1, 2], [3, 0.5]]})
+    assert _flat(found, "X") == [1, 2, 3, 0.5]
+    found = explain.explain(input=(2, 2), kernel=1, values={"X": [1, 2, 3, 4]})
+    assert _flat(found, "X") == [1, 2, 3, 4]
+
+
+BAD = [
+    ({"Z": [1]}, ArgumentError, "no values 'Z' to give\n  Give some of X, F, dO"),
+    ({"O": [1] * 4}, ArgumentError, "no values 'O' to give"),
+    ({"X": [1, 2]}, ShapeError, r"its values \(2,\)\n  Pass 9 numbers"),
+    ({"X": np.ones((9, 1, 1))}, ShapeError, r"its values \(9, 1, 1\)"),
+    ({"X": [[1, 2], [3]]}, ShapeError, "different lengths"),
+    ({"X": [float("nan")] * 9}, ArgumentError, "X holds 'nan'\n  Pass finite"),
+    ({"X": [float("inf")] * 9}, ArgumentError, "X holds 'inf'"),
+    ({"X": [1e12] * 9}, ArgumentError, "X holds '1000000000000.0'"),
+    ({"X": ["a"] * 9}, ArgumentError, "X holds 'a'"),
+    ({"X": [True] * 9}, ArgumentError, "X holds 'True'"),
+    ("numbers", ArgumentError, 'Pass "random", "letters", or arrays by name'),
+    (5, ArgumentError, "values is 5"),
+]
+
+
+@pytest.mark.parametrize(("values", "kind", "message"), BAD, ids=lambda v: str(v)[:24])
+def test_bad_values_are_refused(values: Any, kind: type, message: str) -> None:
+    with pytest.raises(kind, match=message):
+        explain.explain(input=(3, 3), values=values)
+
+
+def test_files(tmp_path: Path) -> None:
+    x, w = np.arange(16.0).reshape(4, 4), np.ones((3, 3))
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "xf.npz", X=x, F=w)
+    assert list(explain.read_file(tmp_path / "x.npy")) == ["X"]
+    found = explain.explain(values=explain.read_file(tmp_path / "xf.npz"))
+    assert (found.setting.input, found.setting.kernel) == ((4, 4), (3, 3))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    text, evil, large = (tmp_path / n for n in ("a.txt", "b.npy", "c.npy"))
+    text.write_text("1 2 3")
+    np.save(evil, np.array([object()]), allow_pickle=True)
+    np.save(large, np.zeros(2_000_000))
+    for path in (text, evil, large, tmp_path / "none.npy", tmp_path):
+        with pytest.raises(
+            DataError, match=r"cannot be read: .*\n  Pass a file written"
+        ):
+            explain.read_file(path)
