@@ -212,7 +212,7 @@ def test_counting_from_zero(visit: Visit, address: str) -> None:
     page = visit.go(address)
     page.select_option("#view-count", "0")
     until(page, "location.search.includes('count_from=0')")
-    assert cell(page, "X[0, 0]").count() == 1
+    assert cell(page, "X[0,0]").count() == 1
 
 
 def test_letters_in_the_place_of_numbers(visit: Visit, saved: Save) -> None:

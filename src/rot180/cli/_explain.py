@@ -15,6 +15,8 @@ from rot180.cli._shared import errors_as_messages
 from rot180.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rot180.explain import Cell, Explanation, Parameter, Pass, Printer
 
 __all__ = ["explain"]
@@ -283,13 +285,18 @@ def _show(
     printer = explaining.printer(found, console, language)
     if step:
         cells = cells or [(p, line.cell) for p in passes for line in p.equations]
-        _step(printer, cells, waits=console.is_terminal and sys.stdin.isatty())
+        _step(printer, cells, waits=_waits(console))
     elif cells:
         for part, cell in cells:
             printer.heading(part)
             printer.cell(part, cell)
     else:
         printer.everything(passes, brief=brief)
+
+
+def _waits(console: Console) -> bool:
+    """Whether somebody is there to press keys."""
+    return console.is_terminal and sys.stdin.isatty()
 
 
 def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> None:
@@ -299,10 +306,10 @@ def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> N
         part, cell = cells[at]
         if part is not last:
             printer.heading(part)
-        last = part
         click.echo(f"[{at + 1}/{len(cells)}]")
         printer.cell(part, cell)
-        click.echo()
+        click.echo("Enter goes on, b back, q ends." if waits and last is None else "")
+        last = part
         move = _pressed() if waits else 1
         if move is None:
             return

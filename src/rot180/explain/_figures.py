@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree
 
 from rot180.errors import ArgumentError
-from rot180.explain._equations import Cell, Equation, Position
+from rot180.explain._equations import Cell, Equation, Position, Term
 from rot180.explain._explanation import Explanation
 from rot180.explain._passes import Pass
 from rot180.explain._slide import Slide, planes_read
@@ -202,7 +203,7 @@ class _Artist:
             x, low = self._row(self._turned(slid), _MARGIN, y, y)
             y = low + 10
         across = self.found.tensors[part.out].extents
-        per_row = across[-1] if len(across) > 1 else 4
+        per_row = across[-1] if len(across) > 1 else 1
         x, low = float(_MARGIN), y
         for i, equation in enumerate(part.equations):
             if i and i % per_row == 0:
@@ -295,15 +296,15 @@ class _Artist:
         base = self.found.tensors[slid.base]
         plane = planes_read(base, equation)[0] if plane is None else plane
         result = self.found.tensors[part.out].place(equation.cell.at)
-        under = set(slid.covered(result))
-        taps = self._taps(slid, equation)
+        counts = {c for term in self._counting(equation) for c in term.factors}
+        taps, over_zeros = self._taps(slid, equation), self._over_zeros(slid, result)
 
         def mark(place: Position) -> Mark:
             reads = slid.reads(place)
             if reads is None:
-                return Mark("0", "zero")
+                return Mark("0", "zero", over_zeros.get(place, ""))
             cell = Cell(base.name, base.at(plane, reads))
-            kind = "first" if place in under else "cell"
+            kind = "first" if cell in counts else "cell"
             return Mark(self._shown(cell), kind, taps.get(cell, ""))
 
         extents = tuple(len(track.reads) for track in slid.tracks)
@@ -311,6 +312,26 @@ class _Artist:
         right, end = self.drawing.square(*corner, name, rows)
         self._frame(slid.covered(result), corner)
         return right, end
+
+    def _counting(self, equation: Equation) -> Iterator[Term]:
+        """The terms that are not zero because a maximum took something else."""
+        for term in equation.terms:
+            chosen = term.choice is None or self.found.values is None
+            if chosen or (term.choice and term.choice.holds(self.found.values or {})):
+                yield term
+
+    def _over_zeros(self, slid: Slide, result: Position) -> dict[Position, str]:
+        """What would multiply each place under the slider, if there is no doubt."""
+        if slid.slider is None:
+            return {}
+        slider = self.found.tensors[slid.slider]
+        plane, *others = slider.planes()
+        lying = itertools.product(*(range(track.taps) for track in slid.tracks))
+        cells = (Cell(slider.name, slider.at(plane, slid.turned(tap))) for tap in lying)
+        if others:
+            return {}
+        places = zip(slid.covered(result), cells, strict=True)
+        return {place: f"×{self._shown(cell)}" for place, cell in places}
 
     def _taps(self, slid: Slide, equation: Equation) -> dict[Cell, str]:
         """What multiplies each cell of the base."""

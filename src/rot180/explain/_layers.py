@@ -238,9 +238,11 @@ class _Share:
     counts: Mapping[Position, int]
 
     def of(self, part: Pass) -> Pass:
-        many = set(self.counts.values())
-        note = f" / {many.pop()}" if len(many) == 1 else " / count[...]"
-        return noted(_each(part, self._divided), note)
+        divided, counts = _each(part, self._divided), set(self.counts.values())
+        if len(counts) == 1:
+            return noted(divided, f" / {counts.pop()}")
+        at = ", ".join(ops.positions(len(self.output.extents)))
+        return replace(noted(divided, f" / count[{at}]"), gathered=())
 
     def _divided(self, equation: Equation, term: Term) -> Term:
         is_output = equation.cell.tensor == self.output.name

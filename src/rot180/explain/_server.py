@@ -105,6 +105,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((ADDRESS, port))
+        listener.listen()  # from here on a browser may come, and is answered soon
     except OSError as error:
         listener.close()
         why = "taken" if error.errno == errno.EADDRINUSE else str(error)

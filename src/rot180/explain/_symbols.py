@@ -11,7 +11,7 @@ from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Valu
 from rot180.explain._explanation import Explanation
 from rot180.explain._extra import need
 from rot180.explain._passes import Pass
-from rot180.explain._text import number, steps
+from rot180.explain._text import number, stands_alone, steps
 from rot180.notation import dual
 
 # Expressions of SymPy, which has no types.
@@ -57,7 +57,7 @@ class Symbols:
         return text
 
     def _numbers(self, equation: Equation, values: Values) -> _Writer:
-        where = "alone" if equation.reduction == "max" else "factor"
+        where = "alone" if stands_alone(equation) else "factor"
         return _Writer(
             lambda cell: self._number(cell.value(values), where),
             lambda choice: self._number(int(choice.holds(values)), "factor"),

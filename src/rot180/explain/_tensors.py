@@ -1,7 +1,7 @@
 """The tensors of an explanation, and what their numbers are called.
 
 A number is called `X12` where its indices count from 1 and have one digit, as in the
-article this came from; else `X(1, 12)`. Counted from 0 it is `X[0, 11]`, as in Python.
+article this came from; else `X(1,12)`. Counted from 0 it is `X[0,11]`, as in Python.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ class Names:
             return cell.tensor + "".join(map(str, indices))
         if self.count_from == 0:
             axes = tuple(Affine((), index) for index in indices)
-            return str(Access(cell.tensor, axes))
-        return f"{cell.tensor}({', '.join(map(str, indices))})"
+            return str(Access(cell.tensor, axes)).replace(" ", "")
+        return f"{cell.tensor}({','.join(map(str, indices))})"
 
     def cell(self, tensor: Tensor, indices: Position) -> Cell | None:
         """Returns the number of that name, None if there is none."""
@@ -171,4 +171,4 @@ def caption(tensor: Tensor, plane: Position, names: Names) -> str:
         for axis in names.shown[tensor.name]
         if axis not in tensor.spatial
     ]
-    return f"{tensor.name}({', '.join(shown)})" if shown else tensor.name
+    return f"{tensor.name}({','.join(shown)})" if shown else tensor.name

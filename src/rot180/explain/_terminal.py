@@ -165,7 +165,7 @@ class Printer:
         """Every step of the sliding, laid out as the result is."""
         out = self.found.tensors[part.out]
         blocks = [self._frame(part, slid, line) for line in part.equations]
-        across = out.extents[-1] if len(out.extents) > 1 else 99
+        across = out.extents[-1] if len(out.extents) > 1 else 1
         self._print(*beside(blocks, self.console.width, across))
 
     def _frame(self, part: Pass, slid: Slide, line: Equation) -> Block:

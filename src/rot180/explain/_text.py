@@ -33,11 +33,10 @@ def letters(equation: Equation, names: Names) -> str:
 
 def numbers(equation: Equation, values: Values) -> str:
     """Returns the right side in numbers: `1*2 + 3*(-1)`."""
-    if equation.reduction == "max":
-        return _maximum(equation, lambda cell: number(cell.value(values)))
+    is_alone = stands_alone(equation)
     return _side(
         equation,
-        lambda cell: _factor(cell.value(values)),
+        lambda cell: _factor(cell.value(values), is_alone=is_alone),
         lambda choice: "1" if choice.holds(values) else "0",
     )
 
@@ -71,8 +70,14 @@ def sign(*values: Number) -> str:
     return "=" if all(float(number(value)) == value for value in values) else "≈"
 
 
-def _factor(value: Number) -> str:
-    return number(value) if value >= 0 else f"({number(value)})"
+def stands_alone(equation: Equation) -> bool:
+    """Whether there is but one factor, which needs no parentheses."""
+    parts = [f for term in equation.terms for f in (*term.factors, term.choice) if f]
+    return len(parts) == 1 or equation.reduction == "max"
+
+
+def _factor(value: Number, *, is_alone: bool) -> str:
+    return number(value) if is_alone or value >= 0 else f"({number(value)})"
 
 
 def _side(equation: Equation, write: Write, chosen: Chosen) -> str:

@@ -14,7 +14,7 @@ function symbol(id) {
   const rest = model.labels[id].slice(name.length);
   const letter = math("mi", name);
   if (!rest) return letter;
-  const parts = /^\d/.test(rest) ? [...rest] : rest.slice(1, -1).split(/(,) /);
+  const parts = /^\d/.test(rest) ? [...rest] : rest.slice(1, -1).split(/(,)/);
   const indices = parts.map((part) => math(part === "," ? "mo" : "mn", part));
   return math("msub", letter, math("mrow", ...indices));
 }

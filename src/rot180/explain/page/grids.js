@@ -17,7 +17,7 @@ function planeName(tensor, square) {
   const long = names.map((name, i) => [name, square.plane[i]])
     .filter(([name]) => isShown(name));
   const from = model.told.count_from;
-  return long.length ? `${tensor.name}(${long.map(([, i]) => i + from).join(", ")})` : tensor.name;
+  return long.length ? `${tensor.name}(${long.map(([, i]) => i + from).join(",")})` : tensor.name;
 }
 
 function isShown(axis) {
