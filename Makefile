@@ -23,6 +23,7 @@ bench:
 	$(PYTHON) -m benchmarks.bench_conv --threads 2 --json benchmarks/results/core_two_threads.json
 	$(PYTHON) -m benchmarks.bench_small --json benchmarks/results/small.json
 	$(PYTHON) -m benchmarks.bench_team > benchmarks/results/team.json
+	$(PYTHON) -m benchmarks.bench_explain --json benchmarks/results/explain.json
 	$(PYTHON) -m benchmarks.table
 
 docs:

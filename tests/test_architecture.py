@@ -26,7 +26,11 @@ BASE = {
 ADAPTERS = "check/adapters/"
 FRAMEWORKS = {"convnet", "jax", "onnx", "scipy", "torch"}
 # Optional packages, imported when used, and the only files that may use them.
-OPTIONAL = {"matplotlib": "train/", **dict.fromkeys(FRAMEWORKS, ADAPTERS)}
+OPTIONAL = {
+    "matplotlib": "train/",
+    "starlette": "explain/",
+    **dict.fromkeys(FRAMEWORKS, ADAPTERS),
+}
 
 
 def _relative(path: Path) -> str:
@@ -43,8 +47,13 @@ def _imported_by(node: ast.AST) -> list[str]:
 
 
 def _walk_at_import_time(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that runs when the module is imported: all but function bodies."""
+    """Every node that runs when the module is imported.
+
+    Function bodies do not, nor does what stands there for type checkers alone.
+    """
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             yield from _walk_at_import_time(child)
