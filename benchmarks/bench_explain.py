@@ -101,11 +101,13 @@ def _check(page: Any) -> None:
         size = plain.tensors[name].size
         values[name], at = given[at : at + size], at + size
     found = explain.explain(values=values, **setting)
+    values_of = found.values
+    assert values_of is not None
     right = [
         value
         for name in found.tensors
         if name not in found.given
-        for value in (found.values or {})[name].values()
+        for value in values_of[name].values()
     ]
     if shown != [float(f"{value:.6g}") for value in right]:
         raise SystemExit("the page shows wrong numbers")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rot180 import ops
+from rot180 import explain, ops
 from rot180.runtime import reference
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +45,12 @@ class Example:
         if self.parameters["images"] == 1:
             axes.append(0)
         return array.squeeze(tuple(axes))
+
+
+def values_of(found: explain.Explanation) -> explain.Values:
+    """Returns the numbers of an explanation, which has some."""
+    assert found.values is not None
+    return found.values
 
 
 def draw(rng: np.random.Generator) -> Example:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from explain_cases import Example
+from explain_cases import Example, values_of
 from formula_reader import Lookup, Place, compute, place
 
 from rot180 import explain
@@ -20,9 +20,9 @@ def assert_true(example: Example, count_from: int) -> None:
             expected = lookup(place(name))
             letters = explain.letters(line, found.names)
             assert float(compute(letters, lookup)) == expected, f"{name} = {letters}"
-            numbers = explain.numbers(line, found.values or {})
+            numbers = explain.numbers(line, values_of(found))
             assert float(compute(numbers, lookup)) == expected, f"{name} = {numbers}"
-            assert line.cell.value(found.values or {}) == expected
+            assert line.cell.value(values_of(found)) == expected
             seen.add(place(name))
     sizes = {name: array.size for name, array in example.right.items()}
     assert len(seen) == sum(sizes.values())

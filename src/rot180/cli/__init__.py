@@ -3,6 +3,9 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+import io
+import sys
+
 import click
 
 from rot180.cli._check import check
@@ -17,6 +20,9 @@ __all__ = ["main"]
 @click.version_option(package_name="rot180")
 def main() -> None:
     """Convolutional networks on the CPU, forward and backward from one definition."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that it lacks is no fault
+            stream.reconfigure(errors="backslashreplace")
 
 
 for command in (train, check, explain, info):

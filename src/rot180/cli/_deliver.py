@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rot180.check import Report
 
-__all__ = ["Targets", "try_target", "try_targets"]
+__all__ = ["Targets", "try_file", "try_targets"]
 
 
 def try_targets(
@@ -23,15 +23,24 @@ def try_targets(
 ) -> None:
     """Raises a usage error where nothing can be written, not minutes later."""
     for option, file in (("--json", json_file), ("--markdown", markdown_file)):
-        if file is not None and file != "-":
-            path = Path(file)
-            try_target(option, path if path.exists() else path.absolute().parent)
+        if file is not None:
+            try_file(option, file)
     if folder is not None:
         ancestors = (folder.absolute(), *folder.absolute().parents)
-        try_target("--reproductions", next(p for p in ancestors if p.exists()))
+        _try_target("--reproductions", next(p for p in ancestors if p.exists()))
 
 
-def try_target(option: str, place: Path) -> None:
+def try_file(option: str, file: str) -> None:
+    """Raises a usage error if a file cannot be written; `-` is standard output."""
+    if file == "-":
+        return
+    if not file:
+        raise click.BadParameter("it names no file.", param_hint=f"'{option}'")
+    path = Path(file)
+    _try_target(option, path if path.exists() else path.absolute().parent)
+
+
+def _try_target(option: str, place: Path) -> None:
     """Raises a usage error if a file, or into a folder, cannot be written."""
     hint = f"'{option}'"
     if not place.exists():

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from rot180 import explain as explaining
-from rot180.cli._explain_files import file_options, try_files, write_files
+from rot180.cli._explain_asked import Asked
+from rot180.cli._explain_files import FILES, file_options, try_files, write_files
 from rot180.cli._shared import errors_as_messages
 from rot180.errors import ArgumentError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rot180.explain import Cell, Explanation, Parameter, Pass, Printer
+    from rot180.explain import Cell, Parameter, Pass, Printer
 
 __all__ = ["explain"]
 
@@ -41,7 +42,7 @@ class Written(click.ParamType[Any]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         try:
-            return self.known.read(value)
+            return self.known.take(value)
         except ArgumentError as error:
             self.fail(str(error).removeprefix("explain: "), param, ctx)
 
@@ -59,7 +60,7 @@ def _option(known: Parameter) -> Callable[[F], F]:
     if known.form.name == "flag":
         return click.option(f"--{name}/--no-{name}", default=None, help=known.help)
     kind = click.Choice(known.choices) if known.choices else Written(known)
-    metavar = None if known.choices else known.form.example.partition(",")[0].upper()
+    metavar = None if known.choices else known.example.partition(", or")[0]
     return click.option(f"--{name}", type=kind, metavar=metavar, help=known.help)
 
 
@@ -163,46 +164,37 @@ def explain(
     No kernel is compiled or run: what is shown is read off the formulas that the
     kernels are compiled from.
     """  # noqa: D301
+    files = {name: path for name in FILES if (path := options.pop(f"{name}_file"))}
     given = {name: value for name, value in options.items() if value is not None}
-    files = {
-        n.removesuffix("_file"): given.pop(n)
-        for n in list(given)
-        if n.endswith("_file")
-    }
-    try_files(files)
-    if pass_name in _LAYERS and "layer" not in given:
+    if pass_name in _LAYERS and not {"layer", "layers"} & given.keys():
         given["layer"] = _LAYERS[pass_name]
+    if step and (files or prove or serve):
+        raise click.UsageError("--step goes through the numbers on the terminal alone.")
+    try_files(files, is_part=bool(pass_name or cell))
     with errors_as_messages():
         found = explaining.explain(
             values=_values(values), seed=seed, count_from=count_from, **given
         )
-        passes = _chosen(found, pass_name)
-        cells = _cells(found, passes, cell)
+        asked = Asked.of(found, pass_name, cell, language)
         if files:
-            write_files(files, found, passes, cells, language)
+            write_files(files, asked)
         if prove:
-            _prove(found)
+            _prove(asked)
         if serve:
-            explaining.serve(
-                found,
-                given=values != "random",
-                language=language,
-                port=port,
-                announce=_serving,
-            )
+            explaining.serve(found, view=asked.view, port=port, announce=_serving)
         if not (files or prove or serve):
-            _show(
-                found, passes, cells, language or "en", step=step, brief=not pass_name
-            )
+            _show(asked, step=step, brief=not pass_name)
 
 
 def _serving(address: str) -> None:
     click.echo(f"{address}\nOpen this address in a browser. Ctrl-C ends it.")
 
 
-def _prove(found: Explanation) -> None:
+def _prove(asked: Asked) -> None:
     """Prints how many numbers of each gradient are the derivative of the error."""
-    proofs = explaining.prove(found)
+    proofs = explaining.prove(asked.found, asked.passes)
+    if not proofs:
+        raise click.UsageError("--prove needs a pass that gives a gradient.")
     for proof in proofs:
         count = sum(proof.holds.values())
         click.echo(
@@ -219,79 +211,20 @@ def _values(text: str) -> Any:
     return explaining.read_file(Path(text))
 
 
-def _chosen(found: Explanation, name: str | None) -> tuple[Pass, ...]:
-    """The passes of that name; in a network `pool` is all that pools."""
-    layers = {"pool": ("max_pool", "avg_pool"), "relu": ("relu",), "loss": ("loss",)}
-    chosen = tuple(
-        part
-        for part in found.passes
-        if name is None or part.name == name or part.layer in layers.get(name, ())
-    )
-    if not chosen:
-        known = ", ".join(dict.fromkeys(part.name for part in found.passes))
-        raise ArgumentError(
-            f"explain: layer {found.setting.layer} has no pass {name}\n"
-            f"  Use one of {known}"
-            + ("; --bias adds it." if "bias" in str(name) else ".")
-        )
-    return chosen
-
-
-def _cells(
-    found: Explanation, passes: tuple[Pass, ...], text: str | None
-) -> list[tuple[Pass, Cell]]:
-    """The number of that name in each pass that has it; none where none is asked."""
-    if text is None:
-        return []
-    try:
-        indices = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not numbers with commas between, such as 1,2.",
-            param_hint="'--cell'",
-        ) from None
-    cells = [
-        (part, cell)
-        for part in passes
-        if (cell := found.names.cell(found.tensors[part.out], indices)) is not None
-    ]
-    if not cells:
-        ranges = ", ".join(_span(found, part) for part in passes)
-        raise click.BadParameter(
-            f"there is no number {text}; there are {ranges}.", param_hint="'--cell'"
-        )
-    return cells
-
-
-def _span(found: Explanation, part: Pass) -> str:
-    first, last = part.equations[0].cell, part.equations[-1].cell
-    if first == last:
-        return found.names.label(first)
-    return f"{found.names.label(first)} to {found.names.label(last)}"
-
-
-def _show(
-    found: Explanation,
-    passes: tuple[Pass, ...],
-    cells: list[tuple[Pass, Cell]],
-    language: Any,
-    *,
-    step: bool,
-    brief: bool,
-) -> None:
+def _show(asked: Asked, *, step: bool, brief: bool) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
-    printer = explaining.printer(found, console, language)
+    console, cells = Console(highlight=False), asked.cells
+    printer = explaining.printer(asked.found, console, asked.language or "en")
     if step:
-        cells = cells or [(p, line.cell) for p in passes for line in p.equations]
-        _step(printer, cells, waits=_waits(console))
+        cells = cells or tuple((p, e.cell) for p in asked.passes for e in p.equations)
+        _step(printer, cells, waits=_waits(console) and len(cells) > 1)
     elif cells:
         for part, cell in cells:
             printer.heading(part)
             printer.cell(part, cell)
     else:
-        printer.everything(passes, brief=brief)
+        printer.everything(asked.passes, brief=brief)
 
 
 def _waits(console: Console) -> bool:
@@ -299,7 +232,9 @@ def _waits(console: Console) -> bool:
     return console.is_terminal and sys.stdin.isatty()
 
 
-def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> None:
+def _step(
+    printer: Printer, cells: tuple[tuple[Pass, Cell], ...], *, waits: bool
+) -> None:
     """Prints one number after another, as keys are pressed; all where none can be."""
     at, last = 0, None
     while at < len(cells):
@@ -308,7 +243,8 @@ def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> N
             printer.heading(part)
         click.echo(f"[{at + 1}/{len(cells)}]")
         printer.cell(part, cell)
-        click.echo("Enter goes on, b back, q ends." if waits and last is None else "")
+        keys = explaining.say("keys", printer.language)
+        click.echo(keys if waits and last is None else "")
         last = part
         move = _pressed() if waits else 1
         if move is None:
@@ -319,10 +255,13 @@ def _step(printer: Printer, cells: list[tuple[Pass, Cell]], *, waits: bool) -> N
 def _pressed() -> int | None:
     """Waits for a key; returns 1 for on, -1 for back, None to end."""
     while True:
-        key = click.getchar()
-        if key in ("\r", "\n", " ", "n", "\x1b[C"):
+        try:
+            key = click.getchar().lower()
+        except (KeyboardInterrupt, EOFError):
+            return None
+        if key in ("\r", "\n", " ", "n", "\x1b[c"):
             return 1
-        if key in ("b", "p", "\x1b[D"):
+        if key in ("b", "p", "\x1b[d"):
             return -1
-        if key in ("q", "\x1b", "\x04"):
+        if key in ("q", "\x1b"):
             return None

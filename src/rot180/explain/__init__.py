@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from rot180.explain._code import FRAMEWORKS, program
 from rot180.explain._document import document
-from rot180.explain._equations import Cell, Choice, Equation, Term
+from rot180.explain._equations import Cell, Choice, Equation, Term, Values
 from rot180.explain._explanation import Explanation, explain
-from rot180.explain._export import to_json, to_latex, to_markdown, to_text
+from rot180.explain._export import to_json, to_markdown, to_mathml, to_text
 from rot180.explain._figures import svg
+from rot180.explain._latex import to_latex
 from rot180.explain._page import page
 from rot180.explain._passes import Pass
 from rot180.explain._server import application, serve
@@ -23,12 +24,12 @@ from rot180.explain._symbols import Proof, Symbols, prove
 from rot180.explain._tensors import Names, Tensor
 from rot180.explain._text import letters, line, numbers
 from rot180.explain._values import read_file
-from rot180.explain._words import LANGUAGES, Language, sentences, title
+from rot180.explain._words import LANGUAGES, Language, say, sentences, title
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rot180.explain._terminal import Printer
+    from rot180.explain._terminal import Printer as Printer
 
 __all__ = [
     "FRAMEWORKS",
@@ -43,7 +44,6 @@ __all__ = [
     "Names",
     "Parameter",
     "Pass",
-    "Printer",
     "Proof",
     "Setting",
     "Slide",
@@ -51,6 +51,7 @@ __all__ = [
     "Tensor",
     "Term",
     "Track",
+    "Values",
     "application",
     "document",
     "explain",
@@ -62,6 +63,7 @@ __all__ = [
     "program",
     "prove",
     "read_file",
+    "say",
     "sentences",
     "serve",
     "svg",
@@ -69,12 +71,13 @@ __all__ = [
     "to_json",
     "to_latex",
     "to_markdown",
+    "to_mathml",
     "to_text",
 ]
 
 
 def printer(found: Explanation, console: Console, language: Language = "en") -> Printer:
     """Returns what prints an explanation on a terminal."""
-    from rot180.explain._terminal import Printer
+    from rot180.explain._terminal import Printer as Printer
 
     return Printer(found, console, language)

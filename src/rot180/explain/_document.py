@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from rot180.explain._code import FRAMEWORKS, filled, program
+from rot180.explain._code import FRAMEWORKS, program, template
 from rot180.explain._equations import Cell, Equation, Number, Term
-from rot180.explain._explanation import Explanation
-from rot180.explain._passes import Pass
 from rot180.explain._slide import Slide, Track
-from rot180.explain._tensors import Tensor
+from rot180.explain._tensors import Tensor, caption
 from rot180.explain._text import line
-from rot180.explain._words import LANGUAGES, sentences, title
+from rot180.explain._words import LANGUAGES, sentences, title, turn
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
+    from rot180.explain._passes import Pass
 
 FORMAT: Final = 1
 Json: TypeAlias = dict[str, Any]
@@ -38,23 +40,31 @@ def document(found: Explanation, *, texts: bool = True) -> Json:
         "setting": {p.name: getattr(setting, p.name) for p in setting.parameters()},
         "words": setting.words(),
         "command": command(found),
+        "seed": found.seed,
+        "typed": found.typed,
         "count_from": found.names.count_from,
         "tensors": [_tensor(found, tensor, ids) for tensor in found.tensors.values()],
         "passes": [_pass(found, part, ids, texts=texts) for part in found.passes],
         "code": {
-            name: filled(program(found, name), found) if texts else program(found, name)
-            for name in FRAMEWORKS
+            name: (program if texts else template)(found, name) for name in FRAMEWORKS
         },
     }
 
 
 def command(found: Explanation) -> str:
-    """Returns the command line that explains the same."""
+    """Returns the command line that explains the same.
+
+    Numbers that were passed have to be in a file; it is called `FILE`.
+    """
     words = [
         f"--{'no-' if text == 'false' else ''}{name.replace('_', '-')}"
         + ("" if text in ("true", "false") else f" {text}")
         for name, text in found.setting.words().items()
     ]
+    values = "letters" if found.values is None else "FILE" if found.typed else ""
+    words += [f"--values {values}"] if values else []
+    words += [f"--seed {found.seed}"] if found.seed else []
+    words += [] if found.names.count_from else ["--count-from 0"]
     return " ".join(["rot180 explain", *words])
 
 
@@ -74,6 +84,7 @@ def _tensor(found: Explanation, tensor: Tensor, ids: Ids) -> Json:
         "axes": tensor.axes,
         "given": tensor.name in found.given,
         "first": ids[next(tensor.cells())],
+        "captions": [caption(tensor, at, found.names) for at in tensor.planes()],
         "labels": [found.names.label(cell) for cell in tensor.cells()],
         "values": values,
     }
@@ -125,8 +136,13 @@ def _term(term: Term, ids: Ids) -> Json:
 
 
 def _slide(slid: Slide) -> Json:
-    tracks = [_track(track) for track in slid.tracks]
-    return {"base": slid.base, "slider": slid.slider, "tracks": tracks}
+    return {
+        "base": slid.base,
+        "slider": slid.slider,
+        "turned": turn(slid) if slid.turns else None,
+        "outside": number(slid.outside),
+        "tracks": [_track(track) for track in slid.tracks],
+    }
 
 
 def _track(track: Track) -> Json:

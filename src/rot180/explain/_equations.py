@@ -13,7 +13,6 @@ from rot180.notation import Sum, products
 
 Number: TypeAlias = int | float
 Position: TypeAlias = tuple[int, ...]
-Values: TypeAlias = Mapping[str, Mapping[Position, Number]]
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 
@@ -27,6 +26,25 @@ class Cell:
     def value(self, values: Values) -> Number:
         """Returns the number that stands there."""
         return values[self.tensor][self.at]
+
+
+class Values(dict[str, Mapping[Position, Number]]):
+    """Numbers by tensor and position; and which of them each maximum took."""
+
+    def __init__(
+        self, known: Mapping[str, Mapping[Position, Number]] | None = None
+    ) -> None:
+        """Starts with the numbers that are known; more may be put in."""
+        super().__init__(known or {})
+        self._taken: dict[Cell, Cell | None] = {}
+
+    def taken(self, choice: Choice) -> Cell | None:
+        """Returns what the maximum of a choice is: a cell, None for the floor."""
+        if choice.of not in self._taken:
+            best = max(choice.among, key=lambda cell: cell.value(self))
+            is_above = choice.floor is None or best.value(self) > choice.floor
+            self._taken[choice.of] = best if is_above else None
+        return self._taken[choice.of]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +65,7 @@ class Choice:
 
     def holds(self, values: Values) -> bool:
         """Returns whether it is so with these numbers."""
-        best = max(self.among, key=lambda cell: cell.value(values))
-        above = self.floor is None or best.value(values) > self.floor
-        return best == self.cell and above
+        return values.taken(self) == self.cell
 
 
 @dataclass(frozen=True, slots=True)

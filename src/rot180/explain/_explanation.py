@@ -10,11 +10,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from rot180.errors import ArgumentError, Rot180Error
-from rot180.explain._equations import Cell, Equation, Number, Position, Values
+from rot180.explain._equations import Number, Position, Values
 from rot180.explain._layers import Layer, layer
 from rot180.explain._network import network
 from rot180.explain._passes import Pass
-from rot180.explain._setting import PARAMETERS, Setting, setting
+from rot180.explain._setting import PARAMETERS, Setting, setting, taken
 from rot180.explain._tensors import Names, Tensor
 from rot180.explain._values import given_numbers, parameters_of, random_numbers
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 RANDOM: Final = "random"
 LETTERS: Final = "letters"
+_MOST_SEED: Final = 10**9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """A layer or a small network, forward and backward, number by number.
 
@@ -37,6 +38,8 @@ class Explanation:
         names: What the numbers are called.
         values: The numbers, given and computed, by tensor and position; None where it
             is explained in letters only.
+        seed: Of the random numbers.
+        typed: The tensors whose numbers were passed, and are not random.
     """
 
     setting: Setting
@@ -45,12 +48,28 @@ class Explanation:
     passes: tuple[Pass, ...]
     names: Names
     values: Values | None
+    seed: int = 0
+    typed: tuple[str, ...] = ()
 
     @property
     def given(self) -> tuple[str, ...]:
         """The tensors whose numbers are given: no pass computes them."""
         computed = {found.out for found in self.passes}
         return tuple(name for name in self.tensors if name not in computed)
+
+    def numbered(self) -> Explanation:
+        """Returns the same with numbers: where there are none, those of its seed."""
+        if self.values is not None:
+            return self
+        return explained(self.setting, seed=self.seed, count_from=self.names.count_from)
+
+    def __repr__(self) -> str:
+        from rot180.explain._document import command
+
+        return f"<{command(self)}>"
+
+    def __str__(self) -> str:
+        return self.text()
 
     def text(self, language: Language = "en", width: int = 88) -> str:
         """Returns what `rot180 explain` prints, without colours."""
@@ -76,9 +95,19 @@ class Explanation:
         Raises:
             MissingPackageError: SymPy is not installed.
         """
-        from rot180.explain._export import to_latex
+        from rot180.explain._latex import to_latex
 
         return to_latex(self, language=language)
+
+    def mathml(self, language: Language = "en") -> str:
+        """Returns all equations in letters as a page of MathML.
+
+        Raises:
+            MissingPackageError: SymPy is not installed.
+        """
+        from rot180.explain._export import to_mathml
+
+        return to_mathml(self, language=language)
 
     def svg(self, language: Language = "en") -> str:
         """Returns all passes as a picture, step by step.
@@ -93,12 +122,15 @@ class Explanation:
     def html(self, language: Language | None = None) -> str:
         """Returns the page: one file, whose numbers can be changed.
 
+        Args:
+            language: What it speaks first; None for what the browser prefers.
+
         Raises:
             ArgumentError: It would have more than 500,000 bytes.
         """
         from rot180.explain._page import page
 
-        return page(self, language=language)
+        return page(self, view={} if language is None else {"language": language})
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
         """What a notebook displays: the page, a picture where that cannot be, text."""
@@ -108,13 +140,6 @@ class Explanation:
         with suppress(Rot180Error):
             bundle["text/html"] = _framed(self.html())
         return bundle
-
-    def equation(self, cell: Cell) -> Equation | None:
-        """Returns the equation of a number, None if it is given."""
-        for found in self.passes:
-            if found.out == cell.tensor:
-                return next(line for line in found.equations if line.cell == cell)
-        return None
 
 
 def _framed(html: str) -> str:
@@ -143,7 +168,8 @@ def explain(
         seed: Of the random numbers.
         count_from: What the indices in names count from: 1, as in mathematics, or 0.
         **parameters: What is explained, see `PARAMETERS`, such as `input=(5, 5)`,
-            `kernel=(3, 3)`, `stride=2`, `padding=1`.
+            `kernel=(3, 3)`, `stride=2`, `padding=1`, or as the command line writes
+            them, such as `input="5x5"`.
 
     Returns:
         The explanation; a notebook displays it.
@@ -153,43 +179,39 @@ def explain(
         ShapeError: The parameters do not fit each other, or a value's shape its tensor.
     """
     is_array = isinstance(values, Mapping)
-    if not is_array and values not in (RANDOM, LETTERS):
+    if not is_array and not (isinstance(values, str) and values in (RANDOM, LETTERS)):
         raise ArgumentError(
             f"explain: values is {values!r:.60}\n"
             '  Pass "random", "letters", or arrays by name such as {"X": x}.'
         )
-    shapes = parameters_of(values) if is_array else {}
-    what = setting(**_fitting(shapes, parameters) | parameters)
+    given = taken(parameters)
+    shapes = parameters_of(values, given) if is_array else {}
+    of_layer = {p.name for p in PARAMETERS if given["layer"] in p.layers}
+    fitting = {name: value for name, value in shapes.items() if name in of_layer}
+    what = setting(**fitting | given)
     return explained(what, values, seed=seed, count_from=count_from)
-
-
-def _fitting(shapes: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What shapes say, of the parameters that the layer has; plain ones left out."""
-    layer = given.get("layer", "conv")
-    known = {p.name for p in PARAMETERS if layer in p.layers}
-    plain = {"channels": (1, 1), "images": 1}
-    return {
-        name: value
-        for name, value in shapes.items()
-        if name in known and plain.get(name) != value
-    }
 
 
 def explained(
     what: Setting, values: Any = RANDOM, *, seed: int = 0, count_from: int = 1
 ) -> Explanation:
     """Returns the explanation of a setting; the arguments are those of `explain`."""
-    if count_from not in (0, 1):
-        raise ArgumentError(
-            f"explain: count_from is {count_from!r}\n  Count from 1 or from 0."
-        )
+    _check(count_from in (0, 1), "count_from", count_from, "Count from 1 or from 0.")
+    is_seed = isinstance(seed, int) and 0 <= seed < _MOST_SEED
+    _check(is_seed, "seed", seed, f"Pass an integer from 0 on, below {_MOST_SEED:,}.")
     layers, tensors, passes = _built(what)
-    names = Names.of(tensors.values(), what.hidden, count_from)
-    found = Explanation(what, layers, tensors, passes, names, None)
+    names = Names.of(tensors.values(), what.hidden, int(count_from))
+    found = Explanation(what, layers, tensors, passes, names, None, int(seed))
     if isinstance(values, str) and values == LETTERS:
         return found
-    given = _given(found, values, seed)
-    return replace(found, values=_computed(given, passes))
+    arrays = {} if isinstance(values, str) else values
+    given = _given(found, arrays, seed)
+    return replace(found, values=_computed(given, passes), typed=tuple(arrays))
+
+
+def _check(holds: bool, name: str, value: Any, remedy: str) -> None:
+    if not holds:
+        raise ArgumentError(f"explain: {name} is {value!r:.40}\n  {remedy}")
 
 
 @lru_cache(maxsize=32)
@@ -211,8 +233,9 @@ def _met(tensors: Mapping[str, Tensor], passes: tuple[Pass, ...]) -> dict[str, T
     return {name: tensors[name] for name in dict.fromkeys(order)}
 
 
-def _given(found: Explanation, values: Any, seed: int) -> dict[str, Any]:
-    arrays = {} if values == RANDOM else values
+def _given(
+    found: Explanation, arrays: Mapping[str, Any], seed: int
+) -> dict[str, Mapping[Position, Number]]:
     for name in arrays:
         if name not in found.given:
             raise ArgumentError(
@@ -230,7 +253,7 @@ def _given(found: Explanation, values: Any, seed: int) -> dict[str, Any]:
 def _computed(
     given: Mapping[str, Mapping[Position, Number]], passes: tuple[Pass, ...]
 ) -> Values:
-    known = dict(given)
+    known = Values(given)
     for found in passes:
         known[found.out] = {line.cell.at: line.value(known) for line in found.equations}
     return known

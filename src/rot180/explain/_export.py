@@ -1,31 +1,31 @@
-"""An explanation in files: text, Markdown, LaTeX, JSON."""
+"""An explanation in files: text, Markdown, MathML, JSON."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Iterator, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Final
 
 from rot180.explain._document import command, document
 from rot180.explain._equations import Cell, Equation
-from rot180.explain._explanation import Explanation
-from rot180.explain._passes import Pass
+from rot180.explain._squares import Squares
 from rot180.explain._symbols import Symbols
-from rot180.explain._text import line
+from rot180.explain._text import folded
 from rot180.explain._words import Language, say, sentences, title
-from rot180.notation import latex
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
+    from rot180.explain._passes import Pass
 
 # Single numbers, each with its pass; all of the passes where there are none.
-Cells = Sequence[tuple[Pass, Cell]]
+Cells = Sequence[tuple["Pass", Cell]]
+# Of a line of text.
+_COLUMNS: Final = 88
 
 
-def to_text(
-    found: Explanation,
-    language: Language = "en",
-    width: int = 88,
-    *,
-    brief: bool = True,
-) -> str:
+def to_text(found: Explanation, language: Language = "en", width: int = 88) -> str:
     """Returns what the terminal shows, without colours."""
     from rich.console import Console
 
@@ -33,7 +33,7 @@ def to_text(
 
     page = io.StringIO()
     console = Console(file=page, width=width, color_system=None, highlight=False)
-    Printer(found, console, language).everything(found.passes, brief=brief)
+    Printer(found, console, language).everything(found.passes, brief=True)
     return "\n".join(row.rstrip() for row in page.getvalue().splitlines()) + "\n"
 
 
@@ -64,22 +64,41 @@ def _markdown(
     found: Explanation, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
     yield f"# {say(f'layer.{found.setting.layer}', language).capitalize()}\n"
-    yield f"    {command(found)}\n"
+    yield f"    {command_of(found, passes, cells)}\n"
     if found.values is not None:
-        yield from _fenced(grids(found, found.given))
+        yield from _fenced(_grids(found, found.given))
     for part in passes:
-        equations = _chosen(part, cells)
+        equations = chosen(part, cells)
         if not equations:
             continue
         yield f"## {title(part, found, language)}\n"
         yield "  \n".join(sentences(part, found, language)) + "\n"
-        yield from _fenced(part.formulas)
-        if part.gathered:
-            yield say("gathered", language) + "\n"
-            yield from _fenced(part.gathered)
+        for key, formulas in formulas_of(part):
+            yield say(key, language) + "\n"
+            yield from _fenced(formulas)
         if found.values is not None:
-            yield from _fenced(grids(found, [part.out]))
-        yield from _fenced([line(equation, found) for equation in equations])
+            yield from _fenced(_grids(found, [part.out]))
+        yield from _fenced(
+            [row for one in equations for row in folded(one, found, _COLUMNS)]
+        )
+
+
+def command_of(found: Explanation, passes: Sequence[Pass], cells: Cells) -> str:
+    """Returns the command line, with the options that choose passes and a number."""
+    words, names = [command(found)], {part.name for part in passes}
+    if len(names) == 1 and len(passes) < len(found.passes):
+        words.append(f"--pass {names.pop()}")
+    if cells:
+        indices = found.names.indices(cells[0][1])
+        words.append(f"--cell {','.join(map(str, indices))}")
+    return " ".join(words)
+
+
+def formulas_of(part: Pass) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yields what is said of formulas in rot180's notation, and the formulas."""
+    yield "formula", part.formulas
+    if part.gathered:
+        yield "gathered", part.gathered
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[str]:
@@ -88,30 +107,31 @@ def _fenced(lines: Sequence[str]) -> Iterator[str]:
     yield "```\n"
 
 
-def grids(found: Explanation, names: Sequence[str], width: int = 88) -> list[str]:
+def _grids(found: Explanation, names: Sequence[str]) -> list[str]:
     """Returns tensors side by side, as lines of text."""
-    from rich.console import Console
-
     from rot180.explain._blocks import beside
-    from rot180.explain._terminal import Printer
+    from rot180.explain._terminal import block
 
-    printer = Printer(found, Console(file=io.StringIO()))
-    blocks = [b for name in names for b in printer.blocks(found.tensors[name])]
-    return [row.plain for row in beside(blocks, width)]
+    squares = (square for name in names for square in Squares(found).of(name))
+    return [row.plain for row in beside(map(block, squares), _COLUMNS)]
 
 
-def _chosen(part: Pass, cells: Cells) -> list[Equation]:
+def chosen(part: Pass, cells: Cells) -> list[Equation]:
+    """Returns the equations of a pass that are asked for."""
     wanted = [cell for of, cell in cells if of is part]
     return [e for e in part.equations if not cells or e.cell in wanted]
 
 
-def to_latex(
+# -------------------------------------------------------------------------- MathML
+
+
+def to_mathml(
     found: Explanation,
     passes: Sequence[Pass] | None = None,
     cells: Cells = (),
     language: Language = "en",
 ) -> str:
-    r"""Returns passes as LaTeX, to stand in a document that loads amsmath.
+    """Returns passes as a page of MathML, an element for each number, in letters.
 
     The arguments are those of `to_markdown`.
 
@@ -119,30 +139,24 @@ def to_latex(
         MissingPackageError: SymPy, which prints the equations, is not installed.
     """
     shown = found.passes if passes is None else passes
-    return "\n".join(_latex(found, shown, cells, language)) + "\n"
+    return "\n".join(_mathml(found, shown, cells, language)) + "\n"
 
 
-def _latex(
+def _mathml(
     found: Explanation, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
-    yield f"% {command(found)}"
-    yield r"% needs \usepackage{amsmath}"
+    name = escape(say(f"layer.{found.setting.layer}", language))
+    yield f'<!doctype html>\n<html lang="{language}">\n<meta charset="utf-8">'
+    yield f"<title>{name}</title>"
+    yield f"<p><code>{escape(command_of(found, passes, cells))}</code></p>"
     for part in passes:
-        equations = _chosen(part, cells)
+        equations = chosen(part, cells)
         if not equations:
             continue
-        yield ""
-        yield rf"\paragraph{{{title(part, found, language)}}}"
-        yield from sentences(part, found, language)
-        for formula in part.contractions:
-            yield rf"\[ {latex(formula)} \]"
-        yield r"\begin{align*}"
-        rows = [_aligned(symbols.latex(equation)) for equation in equations]
-        yield " \\\\\n".join(rows)
-        yield r"\end{align*}"
-
-
-def _aligned(equation: tuple[str, list[tuple[str, str]]]) -> str:
-    name, sides = equation
-    return f"  {name} " + " \\\\\n  ".join(f"&{sign} {side}" for sign, side in sides)
+        yield f"<h2>{escape(title(part, found, language))}</h2>"
+        for text in sentences(part, found, language):
+            yield f"<p>{escape(text)}</p>"
+        for equation in equations:
+            yield f"<p>{symbols.mathml(equation)}</p>"
+    yield "</html>"

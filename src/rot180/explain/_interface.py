@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rot180.explain._words import LANGUAGES, Language
+from rot180.explain._setting import LAYERS
+from rot180.explain._words import LANGUAGES, Language, sentence
 
 # By key: English, Chinese.
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -15,27 +16,23 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "subtitle": (
         "Every number of the forward and the backward pass, from the formulas that "
         "rot180's kernels are compiled from.",
-        "前向传播和反向传播的每一个数，均出自 rot180 编译计算核所用的公式。",
+        "前向传播和反向传播的每一个数，均出自 rot180 编译内核所用的公式。",
     ),
     "settings": ("What is explained", "设置"),
     "saved": (
         "This is a saved page: the numbers can be changed, the parameters not. For "
         "others run",
-        "这是保存的页面：数可以改，参数不能改。要改参数，请运行",
+        "这是保存的页面：数值可以修改，参数不能修改。要改参数，请运行",
     ),
-    "passes": ("Passes", "各次传播"),
-    "tensors": ("All numbers", "全部数"),
+    "passes": ("Passes", "前向与反向步骤"),
+    "tensors": ("All numbers", "全部数值"),
     "tensors.hint": (
         "Type into the cells of {given}. Point at any cell to see what it is made of, "
         "or what it feeds.",
-        "可在 {given} 的格子中输入。指向任意格子，可看到它由哪些数组成，或影响哪些数。",
+        "可在 {given} 的格子中输入。指向任意格子，可看到它由哪些数算出、影响哪些数。",
     ),
     "stage": ("What slides", "滑动过程"),
-    "equation": ("How this number is made", "这个数的计算"),
-    "gathered": (
-        "Gathered, as rot180 compiles it:",
-        "改写为收集的形式，即 rot180 所编译的：",
-    ),
+    "equation": ("How this number is made", "该数的计算过程"),
     "code": ("The same in code", "对应的代码"),
     "copy": ("Copy", "复制"),
     "copied": ("Copied", "已复制"),
@@ -59,12 +56,9 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "show": ("Cells show", "格子显示"),
     "show.numbers": ("numbers", "数"),
     "show.letters": ("letters", "字母"),
-    "random": ("New numbers", "换一组数"),
-    "rotated": ("{name} rotated by 180 degrees", "旋转180度的 {name}"),
-    "reversed": ("{name} reversed", "左右颠倒的 {name}"),
-    "result": ("result", "结果"),
-    "zero": ("zero: padding", "零：填充"),
-    "gap": ("zero: between numbers", "零：间隔"),
+    "random": ("New numbers", "换一组数值"),
+    "outside": ("{value}: padding", "{value}：填充"),
+    "gap": ("{value}: between numbers", "{value}：间隔"),
     "cell": ("{label}, {value}", "{label}，{value}"),
     "edit": ("{label}, type a number", "{label}，请输入数"),
     "invalid": (
@@ -81,9 +75,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "feeds": ("{label} feeds {list}.", "{label} 影响 {list}。"),
     "nothing": ("No product goes there: it is 0.", "没有乘积落在这里：它是 0。"),
-    "legend.base": ("lies still", "固定不动"),
-    "legend.slider": ("slides", "滑动"),
-    "legend.result": ("is computed", "计算结果"),
     "legend.fed": ("is fed", "受影响"),
     "keys": ("Keyboard", "键盘"),
     "keys.text": (
@@ -91,8 +82,9 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "P plays and pauses, N and B go on and back, "
         "1 to 9 choose a pass, L changes the language, C the colours.",
         "方向键在格子之间移动，在步骤条上逐步移动。P 播放或暂停，N 前进，B 后退，"
-        "1 到 9 选择传播，L 切换语言，C 切换配色。",
+        "1 到 9 选择步骤，L 切换语言，C 切换配色。",
     ),
+    "keys.on": ("Letters and digits act", "启用字母和数字键"),
     "command": ("On the command line", "命令行"),
     "rows": ("rows", "行"),
     "columns": ("columns", "列"),
@@ -101,6 +93,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "in": ("in", "输入"),
     "out": ("out", "输出"),
     "numbers": ("by numbers", "按数值"),
+    "still": (
+        "What is shown is still {command}",
+        "当前显示的仍然是 {command}",
+    ),
+    "unknown": (
+        "The address has {name}={text}, which this page does not have.",
+        "地址中的 {name}={text} 在本页面中不存在。",
+    ),
     "dimensions": ("Dimensions", "维数"),
     "source": (
         "After the article “Forward And Backpropagation in Convolutional Neural "
@@ -122,17 +122,11 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "parameter.groups": ("Groups", "分组数"),
     "parameter.images": ("Images", "图像数"),
     "parameter.bias": ("Bias b", "偏置 b"),
-    "parameter.flip": ("True convolution (flip)", "真正的卷积（翻转）"),
+    "parameter.flip": ("True convolution (flip)", "严格意义上的卷积（翻转）"),
     "parameter.ceil_mode": ("Windows may overhang", "窗口可超出边界"),
     "parameter.count_include_pad": ("Padding counts", "填充计入平均"),
     "parameter.layout": ("Layout", "布局"),
     # Words of choices.
-    "choice.conv": ("convolution", "卷积"),
-    "choice.conv_transpose": ("transposed convolution", "转置卷积"),
-    "choice.max_pool": ("max pooling", "最大池化"),
-    "choice.avg_pool": ("average pooling", "平均池化"),
-    "choice.relu": ("ReLU", "ReLU"),
-    "choice.network": ("network", "网络"),
     "choice.channels_first": ("channels first", "通道在前"),
     "choice.channels_last": ("channels last", "通道在后"),
     "choice.zeros": ("zeros", "零"),
@@ -141,7 +135,11 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
 
 def texts() -> dict[Language, dict[str, str]]:
     """Returns all texts, by language and key."""
+    of_words = {"formula": "formula", "gathered": "gathered"}
+    of_words |= {f"lying.{turn}": f"lying.{turn}" for turn in ("rotated", "reversed")}
+    of_words |= {f"choice.{layer}": f"layer.{layer}" for layer in LAYERS}
     return {
         language: {key: both[i] for key, both in _TEXTS.items()}
+        | {key: sentence(of, language) for key, of in of_words.items()}
         for i, language in enumerate(LANGUAGES)
     }

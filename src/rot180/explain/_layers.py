@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from rot180 import ops
 from rot180.errors import ArgumentError
 from rot180.explain._equations import Cell, Choice, Equation, Position, Term, positions
-from rot180.explain._passes import Maker, Pass, check_size, gradients, noted
+from rot180.explain._passes import Maker, Pass, check_size, gradients, refuse_names
 from rot180.explain._setting import CONV, POOL, Setting
 from rot180.explain._tensors import Tensor
 from rot180.notation import Contraction
@@ -71,7 +71,6 @@ def _conv(setting: Setting, letters: Letters) -> Layer:
         out_group=k // setting.groups,
         transposed=is_transposed,
     )
-    check_size([summed], passes=3)
     bias = ops.bias_sum(size, setting.layout, images=setting.images, channels=k)
     shapes = {
         "x": _image(setting, c, setting.input),
@@ -81,6 +80,7 @@ def _conv(setting: Setting, letters: Letters) -> Layer:
     shapes |= {"b": ((k,), ("k",))} if setting.bias else {}
     view = ops.conv_view(op, transposed=is_transposed)
     maker = _maker(setting, view, shapes, letters, op.window)
+    check_size([summed], 3, maker.tensors)
     backward = [("bias_grad", bias, "b")] if setting.bias else []
     backward += [("weight_grad", summed, "w"), ("input_grad", summed, "x")]
     return Layer(
@@ -167,12 +167,12 @@ def _pool(setting: Setting, letters: Letters) -> Layer:
     channels = setting.channels[0]
     total = ops.WindowSum(op.window, op.layout, "y", op.input_size)
     summed = ops.pool_sum(total, images=setting.images, channels=channels)
-    check_size([summed], passes=2)
     shapes = {
         "x": _image(setting, channels, setting.input),
         "y": _image(setting, channels, op.output_size),
     }
     maker = _maker(setting, total.contraction, shapes, letters, op.window)
+    check_size([summed], 2, maker.tensors)
     first = ops.pool_sum(op, images=setting.images, channels=channels)
     forward = maker.make("forward", [first])
     backward = maker.make("input_grad", [summed], "x")
@@ -203,19 +203,23 @@ def pool_op(setting: Setting) -> ops.MaxPool | ops.WindowSum:
 
 def _chosen(backward: Pass, forward: Pass) -> Pass:
     """Lets each gradient go only to where its window's maximum stands."""
-    windows = {equation.cell.at: equation for equation in forward.equations}
+    windows = {
+        window.cell.at: (window.cell, tuple(term.factors[0] for term in window.terms))
+        for window in forward.equations
+    }
+    refuse_names(sum(len(among) ** 2 for _, among in windows.values()))
+    (x,) = forward.operands
 
     def chosen(equation: Equation, term: Term) -> Term:
-        window = windows[term.factors[0].at]
-        among = tuple(other.factors[0] for other in window.terms)
-        here = next(cell for cell in among if cell.at == equation.cell.at)
-        return replace(term, choice=Choice(here, window.cell, among))
+        of, among = windows[term.factors[0].at]
+        return replace(term, choice=Choice(Cell(x, equation.cell.at), of, among))
 
     backward = replace(backward, operands=(*backward.operands, *forward.operands))
-    (window,) = forward.contractions
+    (window,), (scattered,) = forward.contractions, backward.contractions
     taps = ", ".join(window.reduced)
     at = ", ".join(str(axis) for axis in window.out.axes)
-    return noted(_each(backward, chosen), f" at {taps} = argmax[{at}]", instead=True)
+    text = scattered.written(f" at {taps} = argmax[{at}]", over=False)
+    return replace(_each(backward, chosen), formulas=(text,), gathered=())
 
 
 def _counts(op: ops.WindowSum, setting: Setting) -> dict[Position, int]:
@@ -238,11 +242,11 @@ class _Share:
     counts: Mapping[Position, int]
 
     def of(self, part: Pass) -> Pass:
-        divided, counts = _each(part, self._divided), set(self.counts.values())
-        if len(counts) == 1:
-            return noted(divided, f" / {counts.pop()}")
+        counts = set(self.counts.values())
         at = ", ".join(ops.positions(len(self.output.extents)))
-        return replace(noted(divided, f" / count[{at}]"), gathered=())
+        note = f" / {counts.pop()}" if len(counts) == 1 else f" / count[{at}]"
+        texts = tuple(formula.written(note) for formula in part.contractions)
+        return replace(_each(part, self._divided), formulas=texts, gathered=())
 
     def _divided(self, equation: Equation, term: Term) -> Term:
         is_output = equation.cell.tensor == self.output.name
@@ -276,6 +280,7 @@ def _relu(setting: Setting, letters: Letters) -> Layer:
     shaped = _image(setting, setting.channels[0], setting.input)
     x, y = (Tensor(letters[name], *shaped) for name in "xy")
     tensors = gradients({x.name: x, y.name: y})
+    check_size([], 0, tensors)
     forward, backward = [], []
     for cell in x.cells():
         out, slope = Cell(y.name, cell.at), Cell(f"d{y.name}", cell.at)

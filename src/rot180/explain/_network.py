@@ -10,7 +10,7 @@ from typing import Final
 from rot180.errors import ArgumentError
 from rot180.explain._equations import Cell, Equation, Term
 from rot180.explain._layers import Layer, layer
-from rot180.explain._passes import MOST_TERMS, Pass
+from rot180.explain._passes import Pass, refuse_size
 from rot180.explain._setting import POOL, Setting
 from rot180.explain._tensors import Tensor
 
@@ -40,24 +40,26 @@ def network(setting: Setting) -> Network:
     Raises:
         Rot180Error: A layer is not known, does not fit, or all are too large.
     """
-    layers = tuple(_layers(setting))
-    tensors: dict[str, Tensor] = {}
-    for part in layers:
-        tensors |= part.tensors
+    layers, tensors = _built(setting)
     last = tensors[layers[-1].forward.out]
     loss = _loss(last, setting)
     tensors |= {name: replace(last, name=name) for name in "TD"}
     tensors |= {"E": Tensor("E", (), ())}
     forward = tuple(part.forward for part in layers)
     backward = tuple(found for part in reversed(layers) for found in part.backward)
-    passes = (*forward, *loss, *backward)
-    terms = sum(len(line.terms) for found in passes for line in found.equations)
-    if terms > MOST_TERMS:
-        raise ArgumentError(
-            f"explain: {terms:,} products in all passes, at most {MOST_TERMS:,} are "
-            "written out\n  Use a smaller input, or fewer channels or layers."
-        )
-    return Network(layers, tensors, passes)
+    return Network(layers, tensors, (*forward, *loss, *backward))
+
+
+def _built(setting: Setting) -> tuple[tuple[Layer, ...], dict[str, Tensor]]:
+    """Builds layer after layer, for as long as what they hold is not too much."""
+    layers, tensors, terms = [], dict[str, Tensor](), 0
+    for part in _layers(setting):
+        layers.append(part)
+        tensors |= part.tensors
+        for found in (part.forward, *part.backward):
+            terms += sum(len(line.terms) for line in found.equations)
+        refuse_size(terms, sum(tensor.size for tensor in tensors.values()))
+    return tuple(layers), tensors
 
 
 def _layers(setting: Setting) -> Iterator[Layer]:

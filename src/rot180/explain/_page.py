@@ -5,54 +5,69 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rot180 import ops
 from rot180.errors import ArgumentError
 from rot180.explain._code import FRAMEWORKS
 from rot180.explain._document import document
-from rot180.explain._explanation import Explanation
 from rot180.explain._interface import texts
 from rot180.explain._setting import PARAMETERS
-from rot180.explain._words import Language
+from rot180.explain._words import LANGUAGES
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
 
 # Bytes of the largest page.
 MOST_BYTES: Final = 500_000
 # In this order they make one script.
 _SCRIPTS: Final = (
-    "model", "formula", "grids", "stage", "controls", "page",
+    "model", "elements", "formula", "squares", "stage", "controls", "view", "steps",
+    "numbers", "address", "server", "events",
 )  # fmt: skip
+# How a page looks, besides what it explains.
+VIEW: Final = ("pass", "cell", "show", "language", "theme")
 
 
 def page(
-    found: Explanation, *, language: Language | None = None, served: bool = False
+    found: Explanation,
+    *,
+    view: Mapping[str, str] | None = None,
+    served: bool = False,
 ) -> str:
     """Returns the page of an explanation, as HTML.
 
     Args:
         found: What it shows first.
-        language: What it speaks first; None for what the browser prefers.
+        view: How it looks at first: `pass`, the tensor that is computed; `cell`, the
+            name of one of its numbers; `show`, `numbers` or `letters`; `language`, `en`
+            or `zh`, else what the browser prefers; `theme`, `light`, `dark` or `auto`.
         served: Whether a server computes what is changed; else the page adds up the
             terms itself, and the parameters cannot be changed.
 
     Raises:
-        ArgumentError: The page would have more than 500,000 bytes.
+        ArgumentError: There is no such view, or the page would have more than 500,000
+            bytes.
     """
+    numbered, shown = found.numbered(), checked(found, view or {})
+    if found.values is None:
+        shown = {"show": "letters"} | shown
     data = {
-        "document": document(found, texts=False),
-        "language": language,
+        "document": document(numbered, texts=False),
+        "view": shown,
         "served": served,
         "parameters": [_parameter(known) for known in PARAMETERS],
         "paddings": ops.PADDINGS,
         "frameworks": FRAMEWORKS,
         "texts": texts(),
     }
-    html = _template()
+    html = _read("page.html")
     for name, text in (
         ("policy", policy(served=served)),
-        ("style", _style()),
+        ("style", _read("page.css")),
         ("data", _embedded(data)),
         ("script", _script()),
     ):
@@ -66,6 +81,32 @@ def page(
     return html
 
 
+def checked(found: Explanation, view: Mapping[str, str]) -> dict[str, str]:
+    """Returns a view, with the pass that its cell belongs to.
+
+    Raises:
+        ArgumentError: A name or a word is not known.
+    """
+    label = found.names.label
+    owners = {label(e.cell): part.out for part in found.passes for e in part.equations}
+    known = {
+        "pass": tuple(part.out for part in found.passes),
+        "cell": tuple(owners),
+        "show": ("numbers", "letters"),
+        "language": LANGUAGES,
+        "theme": ("auto", "light", "dark"),
+    }
+    for name, word in view.items():
+        if word not in known.get(name, ()):
+            some = ", ".join(known.get(name, VIEW)[:20])
+            raise ArgumentError(
+                f"explain: {name} is {word[:40]!r}, which is not known\n  Use {some}."
+            )
+    cell = view.get("cell")
+    of = {} if cell is None else {"pass": owners[cell]}
+    return dict(view) | of
+
+
 def policy(*, served: bool) -> str:
     """Returns the content security policy: our one script and style, nothing else."""
     connect = "'self'" if served else "'none'"
@@ -73,7 +114,7 @@ def policy(*, served: bool) -> str:
         [
             "default-src 'none'",
             f"script-src '{_hash(_script())}'",
-            f"style-src '{_hash(_style())}'",
+            f"style-src '{_hash(_read('page.css'))}'",
             "img-src data:",
             f"connect-src {connect}",
             "base-uri 'none'",
@@ -90,7 +131,6 @@ def _parameter(known: Any) -> dict[str, Any]:
         "least": known.least,
         "most": known.most,
         "choices": known.choices,
-        "example": known.form.example,
     }
 
 
@@ -108,14 +148,6 @@ def _hash(text: str) -> str:
 @cache
 def _read(name: str) -> str:
     return (files("rot180.explain") / "page" / name).read_text(encoding="utf-8")
-
-
-def _template() -> str:
-    return _read("page.html")
-
-
-def _style() -> str:
-    return _read("page.css")
 
 
 @cache

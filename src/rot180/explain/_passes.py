@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rot180 import ops
 from rot180.errors import ArgumentError
 from rot180.explain._equations import Equation, equations
 from rot180.explain._setting import Setting
-from rot180.explain._slide import Slide, slide
+from rot180.explain._slide import Slide, plan_of, verified
 from rot180.explain._tensors import Tensor
 from rot180.notation import Affine, Contraction, Sum, dual
 
-# Products that are written out at most, in all passes together.
+# Products that are written out at most, in all passes together; and numbers.
 MOST_TERMS: Final = 20_000
+MOST_NUMBERS: Final = 5_000
+# Names in all conditions together, each of which lists a window.
+MOST_NAMES: Final = 200_000
 # Coordinates that are drawn at most, in one plane of what slides.
 MOST_DRAWN: Final = 4_096
 
@@ -76,36 +79,36 @@ class Maker:
         found = [part.renamed(**self.letters) for part in parts]
         if wrt is not None:
             found = [part.adjoint(self.letters[wrt]) for part in found]
-        out = found[0].formula.out.tensor
+        plan = plan_of(found[0], self.tensors, self.window.padding)
+        check_drawn(plan)
         shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
         lines = equations(found, shapes)
+        slid = None if plan is None else verified(plan, lines, self.tensors)
         shown = tuple(self._shown(part.formula) for part in found)
-        texts = tuple(map(str, shown))
-        factors = (factor for part in found for factor in part.formula.factors)
-        names = tuple(dict.fromkeys(factor.tensor for factor in factors))
-        slid = self._slid(found, lines)
         return Pass(
-            name,
-            self.setting.layer,
-            out,
-            names,
-            texts,
-            lines,
-            tuple(self._gathered(wrt)) if slid is not None and slid.scatters else (),
-            shown,
-            slid,
-            self.window,
+            name=name,
+            layer=self.setting.layer,
+            out=found[0].formula.out.tensor,
+            operands=_read_by(found),
+            formulas=tuple(map(_plain, shown)),
+            equations=lines,
+            gathered=self._gathered(wrt) if slid is not None and slid.scatters else (),
+            contractions=shown,
+            slide=slid,
+            window=self.window,
         )
 
-    def _gathered(self, wrt: str | None) -> Iterator[str]:
+    def _gathered(self, wrt: str | None) -> tuple[str, ...]:
         """The pass turned from scattering to gathering, a formula for each residue."""
         formula = self.view.renamed(**self.letters)
         if wrt is not None:
             formula = formula.adjoint(self.letters[wrt])
         if any(type(axis) is not Affine for axis in formula.out.axes):
-            return  # a position that is more than a sum is not inverted
-        for piece in self._shown(formula).gather():
-            yield str(piece.contraction or f"{piece.out} = 0")
+            return ()  # a position that is more than a sum is not inverted
+        pieces = self._shown(formula).gather()
+        return tuple(
+            _plain(piece.contraction or f"{piece.out} = 0") for piece in pieces
+        )
 
     def _shown(self, formula: Contraction) -> Contraction:
         """The formula without the axes that are nowhere longer than 1."""
@@ -113,43 +116,62 @@ class Maker:
             formula = formula.without(letter)
         return formula
 
-    def _slid(self, parts: Sequence[Sum], lines: Sequence[Equation]) -> Slide | None:
-        found = slide(parts[0], lines, self.tensors, self.window.padding)
-        drawn = math.prod(len(track.reads) for track in found.tracks) if found else 0
-        if drawn > MOST_DRAWN:
-            raise ArgumentError(
-                f"explain: {drawn} positions to slide over, at most {MOST_DRAWN} are "
-                "drawn\n  Use a smaller input, stride, dilation or padding."
-            )
-        return found
+
+def _plain(formula: Contraction | str) -> str:
+    """A formula as text, in which a number without indices is a letter."""
+    return str(formula).replace("[]", "")
 
 
-def check_size(parts: Iterable[Sum], passes: int) -> None:
-    """Raises an ArgumentError where there are too many products to write out."""
-    count = passes * sum(math.prod(part.extents.values()) for part in parts)
-    if count > MOST_TERMS:
+def _read_by(parts: Sequence[Sum]) -> tuple[str, ...]:
+    factors = (factor for part in parts for factor in part.formula.factors)
+    return tuple(dict.fromkeys(factor.tensor for factor in factors))
+
+
+def check_size(
+    parts: Iterable[Sum], passes: int, tensors: Mapping[str, Tensor]
+) -> None:
+    """Raises an ArgumentError where there is too much to write out.
+
+    Args:
+        parts: The sums of the forward pass.
+        passes: How many passes have as many products.
+        tensors: All that the layer reads or computes.
+    """
+    products = passes * sum(math.prod(part.extents.values()) for part in parts)
+    refuse_size(products, sum(tensor.size for tensor in tensors.values()))
+
+
+def refuse_size(products: int, numbers: int) -> None:
+    """Raises an ArgumentError where there are too many products, or numbers."""
+    if products > MOST_TERMS:
         raise ArgumentError(
-            f"explain: {count:,} products in all passes, at most {MOST_TERMS:,} are "
+            f"explain: {products:,} products in all passes, at most {MOST_TERMS:,} are "
             "written out\n  Use a smaller input or kernel, or fewer channels."
+        )
+    if numbers > MOST_NUMBERS:
+        raise ArgumentError(
+            f"explain: {numbers:,} numbers in all tensors, at most {MOST_NUMBERS:,} "
+            "are written out\n  Use a smaller input, or fewer channels or images."
         )
 
 
-def noted(of: Pass, note: str, *, instead: bool = False) -> Pass:
-    """Returns the pass with a note in its formula: `dX[h] += dO[p]{note} for r`.
+def refuse_names(names: int) -> None:
+    """Raises an ArgumentError where windows are too long to list for each number."""
+    if names > MOST_NAMES:
+        raise ArgumentError(
+            f"explain: {names:,} names in what each window takes, at most "
+            f"{MOST_NAMES:,} are written out\n  Use a smaller input or kernel."
+        )
 
-    Args:
-        of: The pass.
-        note: What is added.
-        instead: Whether it stands in the place of `for r`.
-    """
 
-    def with_note(text: str) -> str:
-        total, over, indices = text.partition(" for ")
-        return total + note + ("" if instead else over + indices)
-
-    formulas = tuple(map(with_note, of.formulas))
-    gathered = () if instead else tuple(map(with_note, of.gathered))
-    return replace(of, formulas=formulas, gathered=gathered)
+def check_drawn(slid: Slide | None) -> None:
+    """Raises an ArgumentError where there is too much to draw."""
+    drawn = math.prod(track.places for track in slid.tracks) if slid else 0
+    if drawn > MOST_DRAWN:
+        raise ArgumentError(
+            f"explain: {drawn:,} positions to slide over, at most {MOST_DRAWN:,} are "
+            "drawn\n  Use a smaller input, stride, dilation or padding."
+        )
 
 
 def gradients(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,11 @@
 """Reading and writing the parameters of a setting as short texts: `5x5`, `1:2,0:1`.
 
-The command line, the page's address and the server read the same texts.
+The command line, the page's address, the server and Python read the same texts.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Final, NoReturn
 from rot180 import ops
 from rot180.errors import ArgumentError
 
-_INT: Final = re.compile(r"[+-]?[0-9]{1,6}")
+_INT: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _LAYER: Final = re.compile(r"(\w+?)(?::([\dx]+))?")
 
 
@@ -25,12 +26,15 @@ class Form:
         name: Of the form; the page has a control for each.
         example: A text of this form.
         read: From a text to a value; raises ValueError where it is not of the form.
+        take: From what Python passes to a value, with tuples for any sequence and plain
+            ints for any integer; raises TypeError or ValueError.
         write: From a value to its text.
     """
 
     name: str
     example: str
     read: Callable[[str], Any]
+    take: Callable[[Any], Any]
     write: Callable[[Any], str]
 
 
@@ -70,6 +74,42 @@ def _sides(text: str) -> int | tuple[int, int]:
     return (_int(low), _int(high)) if colon else _int(low)
 
 
+def whole(value: Any) -> int:
+    """Returns an integer of any type as an int; raises TypeError for what is none."""
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
+
+
+def _wholes(value: Any) -> int | tuple[int, ...]:
+    if not hasattr(value, "__len__"):
+        return whole(value)
+    return tuple(map(whole, value))
+
+
+def _taken_padding(value: Any) -> Any:
+    if not hasattr(value, "__len__"):
+        return whole(value)
+    return tuple(map(_taken_sides, value))
+
+
+def _taken_sides(value: Any) -> int | tuple[int, int]:
+    if not hasattr(value, "__len__"):
+        return whole(value)
+    low, high = map(whole, value)
+    return low, high
+
+
+def _taken_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _no_text(value: Any) -> Any:
+    raise TypeError
+
+
 def _flag(text: str) -> bool:
     word = text.strip().lower()
     if word in ("true", "1", "yes", "on", ""):
@@ -105,15 +145,35 @@ def _simple(sides: Any) -> Any:
 
 
 def _layers(text: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    found = []
-    for part in text.lower().split(","):
-        match = _LAYER.fullmatch(part.strip())
-        if match is None:
-            raise ValueError
-        kind, size = match.groups()
-        extents = _extents(size) if size else ()
-        found.append((kind, (extents,) if isinstance(extents, int) else extents))
-    return tuple(found)
+    return tuple(_layer(part) for part in text.lower().split(","))
+
+
+def _layer(text: str) -> tuple[str, tuple[int, ...]]:
+    match = _LAYER.fullmatch(text.strip())
+    if match is None:
+        raise ValueError
+    kind, size = match.groups()
+    return kind, _row(_extents(size) if size else ())
+
+
+def _taken_layers(value: Any) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Texts such as `conv:3x3`, or pairs such as `("conv", (3, 3))`."""
+    found = tuple(
+        _layer(item) if isinstance(item, str) else _taken_layer(*item) for item in value
+    )
+    if not found:
+        raise ValueError
+    return found
+
+
+def _taken_layer(kind: Any, size: Any = ()) -> tuple[str, tuple[int, ...]]:
+    if not isinstance(kind, str):
+        raise TypeError
+    return kind, _row(_wholes(size))
+
+
+def _row(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else value
 
 
 def _written_layers(value: Any) -> str:
@@ -122,10 +182,16 @@ def _written_layers(value: Any) -> str:
     )
 
 
-COUNT: Final = Form("count", "2", _int, str)
-INTS: Final = Form("ints", "2, or 2,1", _ints, lambda value: _each(value, ","))
-EXTENTS: Final = Form("extents", "5x5", _extents, lambda value: _each(value, "x"))
-PADDING: Final = Form("padding", "1, or 1,2, or 0:1,2:0", _padding, _written_padding)
-FLAG: Final = Form("flag", "true", _flag, lambda value: "true" if value else "false")
-CHOICE: Final = Form("choice", "", str.strip, str)
-LAYERS: Final = Form("layers", "conv:3x3,relu,max_pool:2x2", _layers, _written_layers)
+COUNT: Final = Form("count", "2", _int, whole, str)
+INTS: Final = Form("ints", "2, or 2,1", _ints, _wholes, lambda v: _each(v, ","))
+EXTENTS: Final = Form("extents", "5x5", _extents, _wholes, lambda v: _each(v, "x"))
+PADDING: Final = Form(
+    "padding", "1, or 1,2, or 0:1,2:0", _padding, _taken_padding, _written_padding
+)
+FLAG: Final = Form(
+    "flag", "true", _flag, _taken_flag, lambda value: "true" if value else "false"
+)
+CHOICE: Final = Form("choice", "", str.strip, _no_text, str)
+LAYERS: Final = Form(
+    "layers", "conv:3x3,relu,max_pool:2x2", _layers, _taken_layers, _written_layers
+)

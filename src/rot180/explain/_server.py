@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from rot180.errors import ArgumentError, Rot180Error
 from rot180.explain._document import document
+from rot180.explain._equations import Values
 from rot180.explain._explanation import LETTERS, RANDOM, Explanation, explained
 from rot180.explain._extra import need
-from rot180.explain._page import page, policy
-from rot180.explain._setting import PARAMETERS, read_setting
+from rot180.explain._page import VIEW, checked, page, policy
+from rot180.explain._setting import PARAMETERS, setting
 from rot180.explain._values import MOST
-from rot180.explain._words import Language
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Where it listens, and the names that a browser on this machine may call it by.
 ADDRESS: Final = "127.0.0.1"
@@ -30,7 +32,6 @@ PORT: Final = 8180
 HOSTS: Final = (ADDRESS, "localhost")
 # Characters of the longest query that is read.
 _MOST_QUERY: Final = 40_000
-_VIEW: Final = ("pass", "cell", "show", "language", "theme")
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -45,32 +46,52 @@ def application() -> Starlette:
     """Returns the server: the page at `/`, its data at `/api/explain`.
 
     Both read the same query: the parameters as the command line writes them, the
-    numbers of given tensors as `X=1,2,3`, and `count_from`.
+    numbers of given tensors as `X=1,2,3`, `seed` and `count_from`; the page also how it
+    looks, see `page`.
     """
     need("starlette")
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
-    from starlette.responses import PlainTextResponse, Response
+    from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
     return Starlette(
         routes=[
             Route("/", _answering(_page, PlainTextResponse)),
             Route("/api/explain", _answering(_data, _told)),
-            Route("/favicon.ico", lambda request: Response(status_code=204)),
+            Route("/favicon.ico", _answering(_nothing, _told)),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))],
+        middleware=[
+            Middleware(_Headed),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS)),
+        ],
         exception_handlers={HTTPException: _refused, Exception: _fault},
     )
+
+
+class _Headed:
+    """Gives every answer the same headers, whoever answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.datastructures import MutableHeaders
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, headed)
 
 
 def serve(
     found: Explanation,
     *,
-    given: bool = False,
-    language: Language | None = None,
+    view: Mapping[str, str] | None = None,
     port: int = PORT,
     announce: Callable[[str], None] = print,
 ) -> None:
@@ -78,8 +99,7 @@ def serve(
 
     Args:
         found: What it shows first.
-        given: Whether its numbers were given, and so belong into the address.
-        language: What the page speaks; None for what the browser prefers.
+        view: How it looks at first, see `page`.
         port: The port to listen on; 0 for any that is free.
         announce: Called with the address when it listens.
 
@@ -90,9 +110,7 @@ def serve(
     uvicorn = need("uvicorn")
     app = application()
     with _listening(port) as listener:
-        asked = query_of(found, given=given)
-        asked |= {} if language is None else {"language": language}
-        query = urlencode(asked, safe=",:")
+        query = urlencode(query_of(found) | checked(found, view or {}), safe=",:")
         start = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
         announce(f"{start}?{query}" if query else start)
         config = uvicorn.Config(app, log_level="warning", server_header=False)
@@ -102,7 +120,8 @@ def serve(
 
 def _listening(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name == "posix":  # elsewhere it would let two listen on one port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((ADDRESS, port))
         listener.listen()  # from here on a browser may come, and is answered soon
@@ -115,23 +134,34 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-def query_of(found: Explanation, *, given: bool) -> dict[str, str]:
-    """Returns the query that asks for an explanation, with numbers that were given."""
+def query_of(found: Explanation) -> dict[str, str]:
+    """Returns the query that asks for an explanation, with numbers that were passed."""
     query = found.setting.words()
+    if found.seed:
+        query["seed"] = str(found.seed)
     if found.names.count_from != 1:
         query["count_from"] = str(found.names.count_from)
-    if given and found.values is not None:
-        for name in found.given:
-            query[name] = ",".join(map(str, found.values[name].values()))
+    if found.values is None:
+        query["show"] = LETTERS
+    values = found.values or Values()
+    for name in found.typed:
+        query[name] = ",".join(map(repr, values[name].values()))
     return query
 
 
 def _page(query: Mapping[str, str]) -> Response:
     from starlette.responses import HTMLResponse
 
-    known = {name: text for name, text in query.items() if name not in _VIEW}
-    html = page(read_explanation(known), served=True)
+    known = {name: text for name, text in query.items() if name not in VIEW}
+    view = {name: text for name, text in query.items() if name in VIEW}
+    html = page(read_explanation(known), view=view, served=True)
     return HTMLResponse(html, headers={"Content-Security-Policy": _policy()})
+
+
+def _nothing(query: Mapping[str, str]) -> Response:
+    from starlette.responses import Response
+
+    return Response(status_code=204)
 
 
 def _policy() -> str:
@@ -155,27 +185,29 @@ def _told(message: str, status_code: int) -> Response:
 def _answering(
     answer: Callable[[Mapping[str, str]], Response],
     refuse: Callable[..., Response],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Returns the endpoint that answers a query, with an error as a message."""
+) -> Callable[[Request], Response]:
+    """Returns the endpoint that answers a query, with an error as a message.
 
-    async def endpoint(request: Request) -> Response:
+    It is no coroutine, so that one long answer does not keep others waiting.
+    """
+
+    def endpoint(request: Request) -> Response:
+        if _is_foreign(request):
+            message = "explain: asked by another site\n  Open the page itself."
+            return refuse(message, status_code=403)
         try:
-            _check_origin(request)
-            response = answer(_query(request))
+            return answer(_query(request))
         except Rot180Error as error:
-            response = refuse(str(error), status_code=400)
-        response.headers.update(_HEADERS)
-        return response
+            return refuse(str(error), status_code=400)
 
     return endpoint
 
 
-def _check_origin(request: Request) -> None:
-    """Raises ArgumentError where another site's page asks, not ours or a person."""
+def _is_foreign(request: Request) -> bool:
+    """Whether another site's page asks, not ours or a person."""
     site = request.headers.get("sec-fetch-site", "none")
     mode = request.headers.get("sec-fetch-mode", "navigate")
-    if site not in ("none", "same-origin") and mode != "navigate":
-        raise ArgumentError("explain: asked by another site\n  Open the page itself.")
+    return site not in ("none", "same-origin") and mode != "navigate"
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -184,7 +216,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
     status = getattr(error, "status_code", 400)
     told = {"error": f"explain: {getattr(error, 'detail', error)}"}
-    return JSONResponse(told, status_code=status, headers=_HEADERS)
+    return JSONResponse(told, status_code=status)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
@@ -220,8 +252,9 @@ def read_explanation(query: Mapping[str, str]) -> Explanation:
         Rot180Error: A name is not known, a text cannot be read, or it is too large.
     """
     known = {p.name for p in PARAMETERS}
-    what = read_setting({n: t for n, t in query.items() if n in known})
+    what = setting(**{n: t for n, t in query.items() if n in known})
     others = {n: t for n, t in query.items() if n not in known}
+    seed = _seed(others.pop("seed", "0"))
     count_from = _choice(others, "count_from", {"1": 1, "0": 0})
     fits = _choice(others, "fit", {"false": 0, "true": 1})
     arrays = {name: _numbers(name, text) for name, text in others.items()}
@@ -229,7 +262,15 @@ def read_explanation(query: Mapping[str, str]) -> Explanation:
         plain = explained(what, LETTERS)
         sizes = {name: plain.tensors[name].size for name in plain.given}
         arrays = {n: a for n, a in arrays.items() if len(a) == sizes.get(n)}
-    return explained(what, arrays or RANDOM, count_from=count_from)
+    return explained(what, arrays or RANDOM, seed=seed, count_from=count_from)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ArgumentError(
+            f"explain: seed is {text[:40]!r}\n  Use an integer from 0 on."
+        )
+    return int(text)
 
 
 def _choice(others: dict[str, str], name: str, choices: dict[str, int]) -> int:

@@ -29,6 +29,7 @@ class Parameter:
         most: The greatest.
         choices: The words to choose from.
         help: What it does, in a few words.
+        sample: An example, where that of the form would mislead.
     """
 
     name: str
@@ -38,32 +39,42 @@ class Parameter:
     least: int = 0
     most: int = 32
     choices: tuple[str, ...] = ()
+    sample: str = ""
 
-    def read(self, text: str) -> Any:
-        """Returns the value that a text stands for.
+    @property
+    def example(self) -> str:
+        """A text that may be written."""
+        return self.sample or self.form.example
+
+    def take(self, given: Any) -> Any:
+        """Returns what a text stands for, or what Python passed as a setting holds it.
 
         Raises:
             ArgumentError: It is not of the form, or out of range.
         """
         try:
-            value = self.form.read(text)
-        except ValueError:
-            remedy = f"Write it like {self.form.example}."
+            value = (
+                self.form.read(given)
+                if isinstance(given, str)
+                else self.form.take(given)
+            )
+        except (TypeError, ValueError):
+            remedy = f"Write it like {self.example}."
             if self.form.name == "padding":
                 remedy = f"{remedy[:-1]}, or one of {', '.join(ops.PADDINGS)}."
-            refuse(self.name, text, "which cannot be read", remedy)
-        self.check(value, text)
+            if self.choices:
+                remedy = f"Use one of {', '.join(self.choices)}."
+            refuse(self.name, str(given), "which cannot be read", remedy)
+        self._check(value, str(given))
         return value
 
-    def check(self, value: Any, text: str | None = None) -> None:
-        """Raises an ArgumentError where a value is out of range."""
-        shown = str(value) if text is None else text
+    def _check(self, value: Any, text: str) -> None:
         if self.choices and value not in self.choices:
             remedy = f"Use one of {', '.join(self.choices)}."
-            refuse(self.name, shown, "which is not known", remedy)
+            refuse(self.name, text, "which is not known", remedy)
         if any(not self.least <= number <= self.most for number in _numbers(value)):
             remedy = f"Use numbers from {self.least} to {self.most}."
-            refuse(self.name, shown, "out of range", remedy)
+            refuse(self.name, text, "out of range", remedy)
 
 
 def _numbers(value: Any) -> list[int]:
@@ -88,20 +99,22 @@ PARAMETERS: Final = (
     ),
     Parameter(
         "input", read.EXTENTS, LAYERS, "Rows and columns of X; one number is a row of "
-        "cells, in one dimension.", least=1,
+        "cells, in one dimension. By default 3x3; a pooling has 4x4, a network 5x5, a "
+        "transposed convolution 2x2.", least=1,
     ),
     Parameter(
         "kernel", read.EXTENTS, _WINDOWED, "Rows and columns of the filter F, or of a "
-        "pooling window.", least=1,
+        "pooling window. By default 2x2.", least=1, sample="3x3",
     ),
     Parameter(
         "stride", read.INTS, _WINDOWED, "Step from one position of the window to the "
-        "next.", least=1, most=16,
+        "next. By default 1; a pooling window's own size.", least=1, most=16,
     ),
     Parameter(
-        "padding", read.PADDING, _WINDOWED, "Zeros around X: 1, or 1,2 for rows and "
-        "columns, or 0:1,2:0 for each side (negative ones crop), or one of "
-        f"{', '.join(ops.PADDINGS)}.", least=-16, most=16,
+        "padding", read.PADDING, _WINDOWED, "Cells added around X, of 0 (-inf in max "
+        "pooling): 1, or 1,2 for rows and columns, or 0:1,2:0 for each side "
+        f"(negative ones crop), or one of {', '.join(ops.PADDINGS)}. By default 0.",
+        least=-16, most=16,
     ),
     Parameter(
         "padding_mode", read.CHOICE, _OF_CONV, "What stands outside X.",
@@ -117,7 +130,7 @@ PARAMETERS: Final = (
     ),
     Parameter(
         "channels", read.EXTENTS, LAYERS, "Channels of X, and of O: 2x3 is two in, "
-        "three out.", least=1, most=16,
+        "three out.", least=1, most=16, sample="2x3",
     ),
     Parameter(
         "groups", read.COUNT, _OF_CONV, "Channel groups that do not see each other.",
@@ -135,7 +148,8 @@ PARAMETERS: Final = (
         "ceil_mode", read.FLAG, POOL, "A last window that overhangs counts too.",
     ),
     Parameter(
-        "count_include_pad", read.FLAG, ("avg_pool",), "Padding counts in the divisor.",
+        "count_include_pad", read.FLAG, ("avg_pool",), "Padding counts in the divisor, "
+        "as it does by default.",
     ),
     Parameter(
         "layout", read.CHOICE, LAYERS, "Where the channels stand.",
@@ -202,34 +216,35 @@ def setting(**given: Any) -> Setting:
     """Returns a setting; what is not given has its default.
 
     Args:
-        **given: Values of `PARAMETERS` by name. One int stands for all dimensions.
+        **given: Values of `PARAMETERS` by name, or their texts, as the command line has
+            them. One int stands for all dimensions.
 
     Raises:
         ArgumentError: There is no such parameter, the layer does not have it, or a
-            value is out of range.
+            value cannot be read or is out of range.
     """
-    layer = given.get("layer", "conv")
-    for name, value in given.items():
-        known = _known(name)
-        known.check(value)
-        if layer not in known.layers:
-            _refuse_parameter(known, layer)
-    size = given.get("input")
+    known = taken(given)
+    layer, size = known["layer"], known.get("input")
+    for name in given:
+        if layer not in _BY_NAME[name].layers:
+            _refuse_parameter(_BY_NAME[name], layer)
     rank = len(size) if isinstance(size, tuple) else 2 if size is None else 1
-    values = _defaults(layer, rank) | _spread(given, rank)
+    values = _defaults(layer, rank) | _spread(known, rank)
     _check_ranks(values, rank)
-    if layer in POOL and "stride" not in given:
+    if layer in POOL and "stride" not in known:
         values["stride"] = values["kernel"]
     return Setting(**values)
 
 
-def read_setting(texts: Mapping[str, str]) -> Setting:
-    """Returns the setting that texts by name stand for.
+def taken(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns parameters as a setting holds them, and the layer that they mean.
 
     Raises:
-        ArgumentError: As by `setting`, or a text cannot be read.
+        ArgumentError: There is no such parameter, or a value cannot be read or is out
+            of range.
     """
-    return setting(**{name: _known(name).read(text) for name, text in texts.items()})
+    known = {name: _known(name).take(value) for name, value in given.items()}
+    return {"layer": "network" if "layers" in known else "conv"} | known
 
 
 def _known(name: str) -> Parameter:
@@ -242,7 +257,7 @@ def _known(name: str) -> Parameter:
 def _refuse_parameter(known: Parameter, layer: str) -> None:
     raise ArgumentError(
         f"explain: layer {layer} has no {known.name}\n"
-        f"  Leave it out, or use layer={known.layers[0]}."
+        f"  Leave it out, or use a layer that has it: {', '.join(known.layers)}."
     )
 
 
@@ -300,9 +315,10 @@ def _check_ranks(values: Mapping[str, Any], rank: int) -> None:
         if name == "layers" or not isinstance(value, tuple) or len(value) == expected:
             continue
         known = _BY_NAME[name]
+        plural = "" if len(value) == 1 else "s"
         refuse(
             name,
             known.form.write(value),
-            f"{len(value)} numbers for {expected}",
-            f"Write it like {known.form.example}.",
+            f"{len(value)} number{plural} for {expected}",
+            f"Write it like {known.example}.",
         )

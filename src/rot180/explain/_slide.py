@@ -19,12 +19,13 @@ so the filter lies backwards: it is rotated by 180 degrees.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from rot180 import ops
-from rot180.explain._equations import Cell, Equation, Position
+from rot180.explain._equations import Cell, Equation, Number, Position
 from rot180.explain._tensors import Tensor
 from rot180.notation import Affine, Sum, integer
 
@@ -45,7 +46,8 @@ class Track:
         results: How many results there are.
         extent: How many cells the base has.
         low: The first coordinate that is drawn.
-        reads: For each coordinate from `low` on: the base's cell there, None for zero.
+        places: How many are drawn.
+        reads: For each of them the base's cell there; None where there is none.
     """
 
     base_step: int
@@ -57,6 +59,7 @@ class Track:
     results: int
     extent: int
     low: int = 0
+    places: int = 0
     reads: tuple[int | None, ...] = ()
 
     @property
@@ -74,6 +77,13 @@ class Track:
         """Zeros met before and behind the base; negative ones crop it."""
         ends = (self.start, self.offset(self.results - 1))
         return -min(ends), max(ends) + self.span - self.end
+
+    def drawn(self, margins: tuple[int, int]) -> Track:
+        """Returns the track with all that is drawn: what is met, and the margins."""
+        before, behind = self.padding
+        low = min(0, -before, -margins[0])
+        high = self.end + max(0, behind, margins[1])
+        return replace(self, low=low, places=high - low)
 
     def offset(self, result: int) -> int:
         """Returns where the slider's first lying tap is."""
@@ -99,12 +109,14 @@ class Slide:
         slider: The tensor that slides; None for the plain window of a pooling.
         tracks: How, by dimension.
         scatters: Whether the formula, as it is written, scatters to the result.
+        outside: What stands where the base has no number: 0, or `-inf` in a maximum.
     """
 
     base: str
     slider: str | None
     tracks: tuple[Track, ...]
     scatters: bool = False
+    outside: Number = 0
 
     @property
     def turns(self) -> bool:
@@ -131,23 +143,19 @@ class Slide:
         )
 
     def reads(self, place: Position) -> Position | None:
-        """Returns the base's row and column at a drawn place; None for a zero."""
+        """Returns the base's row and column at a drawn place, None if it has none."""
         found = [t.reads[i] for t, i in zip(self.tracks, place, strict=True)]
         known = tuple(i for i in found if i is not None)
         return known if len(known) == len(found) else None
 
 
-def slide(
-    part: Sum,
-    equations: Sequence[Equation],
-    tensors: Tensors,
-    margins: Sequence[tuple[int, int]],
+def plan_of(
+    part: Sum, tensors: Tensors, margins: Sequence[tuple[int, int]]
 ) -> Slide | None:
-    """Returns the pass as a sliding, None where it is not one.
+    """Returns how a pass would slide, None if its positions are no sliding.
 
     Args:
         part: The sum of the pass.
-        equations: The pass in full; every term has to lie where the sliding says.
         tensors: The tensors by name.
         margins: The padding of the wide operand, which is drawn too.
     """
@@ -160,18 +168,40 @@ def slide(
     if wide is None:
         return None
     base, slider = _roles(names, wide, tensors)
+    pads = margins if base == wide else ((0, 0),) * len(margins)
     tracks = tuple(
         _track(
             {name: axes[name][dim] for name in names},
             (names[0], base, slider, wide),
             [tensors[name].extents[dim] for name in (names[0], base)],
             _taps(part, tensors, slider, dim),
-        )
+        ).drawn(pads[dim])
         for dim in range(len(margins))
     )
-    pads = margins if base == wide else ((0, 0),) * len(tracks)
-    found = Slide(base, slider, tracks, scatters=names[0] == wide)
-    return _read(found, equations, tensors, pads)
+    outside = -math.inf if part.formula.reduction == "max" else 0
+    return Slide(base, slider, tracks, names[0] == wide, outside)
+
+
+def verified(
+    plan: Slide, equations: Sequence[Equation], tensors: Tensors
+) -> Slide | None:
+    """Returns the sliding with what its coordinates read; None if a term is elsewhere.
+
+    What stands at a coordinate is read off the terms themselves, so that the picture
+    cannot show what the equations do not say.
+    """
+    check = _Check.of(plan, equations[0].cell.tensor, tensors)
+    for equation in equations:
+        for term in equation.terms:
+            if not check.lies(equation.cell, term.factors):
+                return None
+    tracks = (
+        replace(
+            track, reads=tuple(cells.get(track.low + i) for i in range(track.places))
+        )
+        for track, cells in zip(plan.tracks, check.known, strict=True)
+    )
+    return replace(plan, tracks=tuple(tracks))
 
 
 def _is_wide(axes: Iterable[Affine]) -> bool:
@@ -234,29 +264,6 @@ def _relation(
     return steps, const
 
 
-def _read(
-    found: Slide,
-    equations: Sequence[Equation],
-    tensors: Tensors,
-    margins: Sequence[tuple[int, int]],
-) -> Slide | None:
-    """Returns the sliding with what its coordinates read; None if a term is elsewhere.
-
-    What stands at a coordinate is read off the terms themselves, so that the picture
-    cannot show what the equations do not say.
-    """
-    check = _Check.of(found, equations[0].cell.tensor, tensors)
-    for equation in equations:
-        for term in equation.terms:
-            if not check.lies(equation.cell, term.factors):
-                return None
-    tracks = (
-        _drawn(track, cells, pads)
-        for track, cells, pads in zip(found.tracks, check.known, margins, strict=True)
-    )
-    return replace(found, tracks=tuple(tracks))
-
-
 @dataclass(frozen=True, slots=True)
 class _Check:
     """Whether terms lie where a sliding says.
@@ -308,13 +315,6 @@ def _is_covered(track: Track, result: int, cell: int) -> bool:
     """Whether a tap of a plain window lies on the cell."""
     distance = track.base_step * cell - track.offset(result)
     return 0 <= distance < track.span and distance % track.tap_step == 0
-
-
-def _drawn(track: Track, cells: Mapping[int, int], margins: tuple[int, int]) -> Track:
-    before, behind = track.padding
-    low = min(0, -before, -margins[0])
-    high = track.end + max(0, behind, margins[1])
-    return replace(track, low=low, reads=tuple(cells.get(u) for u in range(low, high)))
 
 
 def planes_read(base: Tensor, equation: Equation) -> list[Position]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Values
-from rot180.explain._explanation import Explanation
 from rot180.explain._extra import need
 from rot180.explain._passes import Pass
 from rot180.explain._text import number, stands_alone, steps
 from rot180.notation import dual
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
 
 # Expressions of SymPy, which has no types.
 Expression = Any
@@ -85,6 +87,9 @@ class Symbols:
     def _number(self, value: Number, where: str) -> Expression:
         """A number as it is, for SymPy would compute with it."""
         text = number(value).replace("-inf", r"-\infty")
+        if "e" in text:
+            digits, _, exponent = text.partition("e")
+            text = rf"{digits} \cdot 10^{{{int(exponent)}}}"
         symbol = self._sympy.Symbol(f"number {text} {where}")
         in_brackets = value < 0 and where == "factor"
         self._latex[symbol] = rf"\left({text}\right)" if in_brackets else text
@@ -93,7 +98,7 @@ class Symbols:
     # ----------------------------------------------------------------- MathML
 
     def mathml(self, equation: Equation) -> str:
-        """Returns an equation in letters as presentation MathML."""
+        """Returns an equation in letters as presentation MathML, one element."""
         sympy = self._sympy
         side = self._side(equation, _Writer(self._symbol, self._bracket_of_symbols))
         whole = sympy.Eq(self._symbol(equation.cell), side, evaluate=False)
@@ -205,13 +210,19 @@ class Proof:
     holds: dict[str, bool]
 
 
-def prove(found: Explanation) -> tuple[Proof, ...]:
+def prove(
+    found: Explanation, passes: Sequence[Pass] | None = None
+) -> tuple[Proof, ...]:
     """Differentiates the error by everything that is given, and compares.
 
     The error is that of a network, or else `E = sum of dO * O`, whose gradient with
     respect to `O` is `dO`. Both sides are polynomials in the given numbers, and have to
     be the same. Where there is a maximum, they are those that hold around the numbers
     of the explanation.
+
+    Args:
+        found: The explanation.
+        passes: Those whose gradients are compared; all if None.
 
     Raises:
         MissingPackageError: SymPy is not installed.
@@ -220,7 +231,7 @@ def prove(found: Explanation) -> tuple[Proof, ...]:
     error = algebra.error()
     return tuple(
         Proof(part.out, dict(algebra.compared(part, error)))
-        for part in found.passes
+        for part in (found.passes if passes is None else passes)
         if part.name.endswith("_grad") and dual(part.out) in found.given
     )
 
@@ -231,6 +242,7 @@ class _Algebra:
     def __init__(self, found: Explanation) -> None:
         sympy = need("sympy")
         self._found = found
+        self._values = found.numbered().values or Values()
         names = found.names
         cells = [c for name in found.given for c in found.tensors[name].cells()]
         labels = [sympy.Symbol(names.label(cell)) for cell in cells]
@@ -261,15 +273,6 @@ class _Algebra:
         if best is None or (floor is not None and best.value(self._values) <= floor):
             return self._ring.zero
         return self._known[best]
-
-    @property
-    def _values(self) -> Any:
-        """The numbers; those of a fixed seed where it is explained in letters."""
-        if self._found.values is None:
-            from rot180.explain._explanation import explained
-
-            return explained(self._found.setting).values
-        return self._found.values
 
     def error(self) -> Expression:
         """Returns the error that the gradients are of."""

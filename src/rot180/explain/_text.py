@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rot180.explain._equations import Cell, Choice, Equation, Number, Term, Values
-from rot180.explain._explanation import Explanation
 from rot180.explain._tensors import Names
 from rot180.notation import join_terms
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
 
 # How a factor is written, and whether a choice holds.
 Write: TypeAlias = Callable[[Cell], str]
@@ -63,6 +66,37 @@ def steps(equation: Equation, found: Explanation) -> tuple[str, list[tuple[str, 
         ]
     kept = [s for i, s in enumerate(sides) if i == 0 or s[1] != sides[i - 1][1]]
     return found.names.label(equation.cell), kept
+
+
+def folded(equation: Equation, found: Explanation, width: int) -> list[str]:
+    """Returns an equation in lines, broken before signs where it is longer than one."""
+    whole = line(equation, found)
+    if len(whole) <= width:
+        return [whole]
+    name, sides = steps(equation, found)
+    lines: list[str] = []
+    for sign, side in sides:
+        end = f" {sign} {side}"
+        if lines and side == sides[-1][1] and len(lines[-1] + end) <= width:
+            lines[-1] += end
+        else:
+            lead = f"{'' if lines else name:{len(name)}} {sign} "
+            lines += wrapped(side, width, lead)
+    return lines
+
+
+def wrapped(side: str, width: int, lead: str) -> list[str]:
+    """Returns a text behind a lead in lines, the later ones indented as far."""
+    glued = side.replace(" + ", " +\0").replace(" - ", " -\0")
+    lines = textwrap.wrap(
+        glued,
+        max(width, 2 * len(lead)),
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def sign(*values: Number) -> str:

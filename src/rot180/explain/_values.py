@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
+from zipfile import BadZipFile
 
 from rot180.errors import ArgumentError, DataError, ShapeError
 from rot180.explain._equations import Number, Position
@@ -13,15 +14,19 @@ from rot180.explain._tensors import Tensor
 
 # Magnitude of the largest number that may be given.
 MOST: Final = 1e9
+_SMALL: Final = (-4, -3, -2, -1, 1, 2, 3, 4, 5)
 # Bytes of the largest file that is read.
 _MOST_BYTES: Final = 10**7
 Numbers: TypeAlias = dict[Position, Number]
 
 
 def random_numbers(tensor: Tensor, seed: int) -> Numbers:
-    """Returns small integers; the same for a name and seed, whatever else is."""
-    numbers = random.Random(f"{seed} {tensor.name}")  # noqa: S311 - nothing secret
-    return {cell.at: numbers.randint(-4, 5) for cell in tensor.cells()}
+    """Returns small integers; the same for a name and seed, whatever else is.
+
+    None is 0, at which ReLU has no derivative.
+    """
+    numbers = random.Random(f"{tensor.name}, {seed}")  # noqa: S311 - nothing secret
+    return {cell.at: numbers.choice(_SMALL) for cell in tensor.cells()}
 
 
 def given_numbers(tensor: Tensor, array: Any) -> Numbers:
@@ -37,13 +42,13 @@ def given_numbers(tensor: Tensor, array: Any) -> Numbers:
     if len(flat) != tensor.size:
         _refuse_shape(tensor, shape)
     for value in flat:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not abs(value) <= MOST:
+        if not isinstance(value, int | float) or not abs(value) <= MOST:
             raise ArgumentError(
                 f"explain: {tensor.name} holds {str(value)[:40]!r}\n"
                 f"  Pass finite numbers up to {MOST:g}."
             )
-    return dict(zip((cell.at for cell in tensor.cells()), flat, strict=True))
+    plain = (int(value) if isinstance(value, bool) else value for value in flat)
+    return dict(zip((cell.at for cell in tensor.cells()), plain, strict=True))
 
 
 def _refuse_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:
@@ -74,25 +79,55 @@ def _flat(array: Any) -> tuple[tuple[int, ...], list[Any]]:
     return (len(rows), *inner), [number for _, row in rows for number in row]
 
 
-def parameters_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of(
+    arrays: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the parameters that the shapes of `X` and `F` stand for.
 
-    `X` is `(h, w)`, `(c, h, w)` or `(n, c, h, w)`, `F` is `(r, s)` or `(k, c, r, s)`;
-    with one dimension less, `(w,)`, `(c, w)`, `(n, c, w)` and `(r,)`, `(k, c, r)`. A
-    flat `X` of an image says nothing.
+    `X` is `(h, w)`, `(c, h, w)` or `(n, c, h, w)`, `F` is `(r, s)` or `(k, c, r, s)`,
+    transposed `(c, k, r, s)`; with one dimension less, `(w,)`, `(c, w)`, `(n, c, w)`
+    and `(r,)`, `(k, c, r)`. Channels that stand last are where the layout has them.
+    What has fewer dimensions than that, such as one row for an image, says nothing.
+
+    Args:
+        arrays: The given numbers, by tensor.
+        known: The parameters that are given besides.
     """
     shapes = {name: _flat(arrays[name])[0] for name in "XF" if name in arrays}
+    if known.get("layout") == "channels_last":
+        shapes = {name: _channels_first(name, shape) for name, shape in shapes.items()}
     x, w = shapes.get("X", ()), shapes.get("F", ())
-    rank = {1: 1, 3: 1}.get(len(w), 2) if w else {1: 1}.get(len(x), 2)
+    rank = _rank(x, w, known.get("input"))
     found: dict[str, Any] = {}
-    if x:
+    channels: list[int | None] = [None, None]
+    if len(x) >= rank:
         found["input"] = x[-rank:]
-        c = x[-rank - 1] if len(x) > rank else 1
-        found["channels"] = (c, w[0] if len(w) > rank else c if c > 1 else 1)
+        channels[0] = x[-rank - 1] if len(x) > rank else 1
         found["images"] = x[0] if len(x) > rank + 1 else 1
-    if w:
+    if len(w) >= rank:
         found["kernel"] = w[-rank:]
+    if len(w) == rank + 2:
+        lead, inner = w[0], w[1] * known.get("groups", 1)
+        pair = (lead, inner) if known["layer"] == "conv_transpose" else (inner, lead)
+        channels = [channels[0] or pair[0], pair[1]]
+    if channels[0] is not None:
+        found["channels"] = (channels[0], channels[1] or channels[0])
     return found
+
+
+def _channels_first(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns a shape whose channels stood last, with them first."""
+    if name == "F":
+        return (*shape[:-3:-1], *shape[:-2]) if len(shape) > 2 else shape
+    lead, size = (shape[:1], shape[1:-1]) if len(shape) > 3 else ((), shape[:-1])
+    return (*lead, *shape[-1:], *size) if len(shape) > 2 else shape
+
+
+def _rank(x: Sequence[int], w: Sequence[int], size: Any) -> int:
+    """How many dimensions an image has: as told, or as the filter says, or `X`."""
+    if size is not None:
+        return len(size) if isinstance(size, tuple) else 1
+    return {1: 1, 3: 1}.get(len(w), 2) if w else {1: 1}.get(len(x), 2)
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -105,15 +140,21 @@ def read_file(path: Path) -> dict[str, Any]:
 
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"X": loaded}
-        with loaded:
+            raise OSError(f"it has more than {_MOST_BYTES:,} bytes")
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"X": loaded}
             return {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"explain: {path} cannot be read: {error}\n"
-            "  Pass a file written by numpy.save, which is X, or by numpy.savez with "
-            "arrays named X, F, dO."
-        ) from error
+    except OSError as error:
+        _refuse_file(path, f"cannot be read: {error.strerror or error}", error)
+    except (ValueError, EOFError, BadZipFile) as error:
+        _refuse_file(path, "is no file of NumPy's", error)
+
+
+def _refuse_file(path: Path, why: str, cause: Exception) -> NoReturn:
+    raise DataError(
+        f"explain: {path} {why}\n"
+        "  Pass a file written by numpy.save, which is X, or by numpy.savez with "
+        "arrays named X, F, dO."
+    ) from cause

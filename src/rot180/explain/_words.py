@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from rot180.explain._explanation import Explanation
 from rot180.explain._passes import Pass
-from rot180.explain._setting import CONV, Setting
-from rot180.explain._slide import Slide, Track
+from rot180.explain._setting import CONV
+from rot180.explain._slide import Slide, Track, planes_read
 from rot180.notation import dual
+
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
 
 Language: TypeAlias = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
@@ -28,12 +30,23 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "A window of {size}{how} moves over {base}{ground}{steps}.",
         "{size} 的窗口{how}在 {base}{ground} 上移动{steps}。",
     ),
-    "rotated": ("rotated by 180 degrees", "旋转180度"),
-    "reversed": ("reversed", "左右颠倒"),
+    "rotated": ("rotated by 180 degrees", "旋转 180 度"),
+    "reversed": ("reversed", "左右翻转"),
+    "turned.rotated": ("rotated", "旋转"),
+    "turned.reversed": ("reversed", "翻转"),
     "apart": ("its numbers {n} apart", "相邻元素间隔 {n}"),
     "spread": ("its numbers {n} apart, zeros between", "相邻元素间隔 {n}，其间补零"),
     "padded": ("padded by {sides}", "填充 {sides}"),
-    "cropped": ("padded by {sides} (negative: cropped)", "填充 {sides}，负数表示裁剪"),
+    "cropped": ("cropped by {sides}", "裁剪 {sides}"),
+    "padded_or_cropped": (
+        "padded by {sides}, where negative means cropped",
+        "填充 {sides}，负数表示裁剪",
+    ),
+    "sides": ("{before} before and {behind} behind", "前 {before} 后 {behind}"),
+    "each": (
+        "{rows} in rows and {columns} in columns",
+        "行方向 {rows}、列方向 {columns}",
+    ),
     "moving": (", moving by {n}", "，每次移动 {n}"),
     "backwards": (", moving backwards by {n}", "，反向移动，每次 {n}"),
     # As which convolution.
@@ -42,9 +55,10 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "{out} 是 {base} 与 {slider} 的互相关。",
     ),
     "true": (
-        "{out} is the true convolution of {base} with {slider}, which rotates the "
-        "filter first.",
-        "{out} 是 {base} 与 {slider} 的真正的卷积：先旋转卷积核。",
+        "{out} is the true convolution of {base} with {slider}: the correlation with "
+        "the {turned} filter.",
+        "{out} 是 {base} 与 {slider} 的严格意义上的卷积，即与{turned}后的卷积核"
+        "的互相关。",
     ),
     "scatters": (
         "The transposed convolution is the input gradient of a convolution, used "
@@ -56,6 +70,11 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "Backward it is a convolution: {out} correlates {base} with {slider}.",
         "它的反向就是普通卷积：{out} 是 {base} 与 {slider} 的互相关。",
     ),
+    "gathers_true": (
+        "Backward it is a convolution: {out} is the true convolution of {base} with "
+        "{slider}.",
+        "它的反向就是普通卷积：{out} 是 {base} 与 {slider} 的严格意义上的卷积。",
+    ),
     "filter": (
         "{out} correlates {base} with {slider}{stride}{dilation}.",
         "{out} 是 {base} 与 {slider} 的互相关{stride}{dilation}。",
@@ -63,30 +82,43 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "filter.stride": (" dilated by the stride {n}", "，{slider} 按步幅 {n} 膨胀"),
     "filter.dilation": (", stepping by the dilation {n}", "，按空洞率 {n} 移动"),
     "filter_flipped": (
-        "Because F was rotated in the forward pass, {out} comes out rotated.",
-        "因为前向传播时 F 旋转过，{out} 也是旋转过的。",
+        "Because the filter was {turned} in the forward pass, {out} comes out "
+        "{turned}: the slide gives its last number first.",
+        "因为前向传播时卷积核{turned}过，{out} 也是{turned}过的：滑动先得到"
+        "它的最后一个数。",
     ),
     "full": (
-        "{out} is the full correlation of {base} with the rotated {slider}, which is "
+        "{out} is the full correlation of {base} with the {turned} {slider}, which is "
         "the full true convolution with {slider} as it is.",
-        "{out} 是 {base} 与旋转后的 {slider} 的全互相关，也就是与未旋转的 {slider} 的全"
-        "卷积。",
+        "{out} 是 {base} 与{turned}后的 {slider} 的完全（full）互相关，也就是与"
+        "未{turned}的 {slider} 的完全卷积。",
     ),
-    "full_flipped": (
+    "full_unturned": (
         "{out} is the full correlation of {base} with {slider}.",
-        "{out} 是 {base} 与 {slider} 的全互相关。",
+        "{out} 是 {base} 与 {slider} 的完全（full）互相关。",
     ),
     "input": (
-        "{out} slides the rotated filter{dilation} over {base}{stride}, cropped by the "
-        "padding {padding}.",
-        "{out}：旋转后的卷积核{dilation}在 {base}{stride} 上滑动，再按填充 {padding} "
-        "裁剪。",
+        "{out} slides the {turned} filter{dilation} over {base}{stride}{padding}.",
+        "{out}：{turned}后的卷积核{dilation}在 {base}{stride} 上滑动{padding}。",
+    ),
+    "input_unturned": (
+        "{out} slides the filter{dilation} over {base}{stride}{padding}.",
+        "{out}：卷积核{dilation}在 {base}{stride} 上滑动{padding}。",
     ),
     "input.dilation": (", dilated by {n},", "（按空洞率 {n} 膨胀）"),
     "input.stride": (" dilated by the stride {n}", "（按步幅 {n} 膨胀）"),
+    "input.padding": (", cropped by the padding {n}", "，再按填充 {n} 裁剪"),
     "input_flipped": (
-        "Because F was rotated in the forward pass, {out} uses it unrotated.",
-        "因为前向传播时 F 旋转过，{out} 使用未旋转的 F。",
+        "Because the filter was {turned} in the forward pass, {out} uses it as it is.",
+        "因为前向传播时卷积核{turned}过，{out} 使用未{turned}的卷积核。",
+    ),
+    "cut_off": (
+        "What the negative padding cuts off {of} is not read, so {out} is 0 there.",
+        "负填充裁掉的 {of} 的元素没有被读取，所以 {out} 在那里为 0。",
+    ),
+    "summed": (
+        "There are several channels or images: what such slidings give is added up.",
+        "有多个通道或图像：各次滑动所得相加。",
     ),
     "scattered": (
         "{out} adds up what the formula scatters to it; no single sliding does that.",
@@ -100,6 +132,10 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "max": (
         "The greatest number of each window stands; of equal ones the first.",
         "取每个窗口中的最大值；相等时取第一个。",
+    ),
+    "max_outside": (
+        "Outside {base} stands -inf, which is never greater than a number.",
+        "{base} 之外是 -inf，它不大于任何数。",
     ),
     "max_grad": (
         "Each number of {base} goes to where its window's greatest number stood; where "
@@ -117,7 +153,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "relu": ("Negative numbers become 0.", "负数变为 0。"),
     "relu_grad": (
         "{base} passes where {at} is positive, and nowhere else.",
-        "只有 {at} 为正处 {base} 才通过，其余为 0。",
+        "{base} 仅在 {at} 为正的位置通过，其余为 0。",
     ),
     "difference": (
         "How far the network's output is from the target T.",
@@ -134,6 +170,11 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "由链式法则，{out} = dE/d{of} 由 dE/d{through} 以及 {through} 对 {of} 的导数"
         "得到。",
     ),
+    "formula": (
+        "In rot180's notation, whose indices count from 0:",
+        "用 rot180 的记号（下标从 0 开始）：",
+    ),
+    "from_zero": ("   (indices from 0)", "   （下标从 0 开始）"),
     "gathered": (
         "Gathered, as rot180 compiles it:",
         "改写为收集的形式，即 rot180 所编译的：",
@@ -143,7 +184,13 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "... and {n} more; --pass {option} shows them all, --cell {cell} a single one.",
         "…… 还有 {n} 个；--pass {option} 显示全部，--cell {cell} 显示单个。",
     ),
-    "turned": ("{name} rotated", "旋转后的 {name}"),
+    "cut": (
+        "Cut at the width of the terminal; a wider one, or a pipe, has it whole.",
+        "已按终端宽度截断；加宽终端或用管道输出可看到全部。",
+    ),
+    "keys": ("Enter goes on, b back, q ends.", "回车继续，b 后退，q 结束。"),
+    "lying.rotated": ("{name} rotated", "旋转后的 {name}"),
+    "lying.reversed": ("{name} reversed", "翻转后的 {name}"),
     # Titles.
     "title.forward": ("forward: {out}", "前向传播：{out}"),
     "title.weight_grad": (
@@ -174,9 +221,14 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+def sentence(key: str, language: Language) -> str:
+    """Returns a sentence of the table in a language, not yet filled in."""
+    return _SENTENCES[key][LANGUAGES.index(language)]
+
+
 def say(key: str, language: Language, **filled: object) -> str:
     """Returns a sentence of the table in a language."""
-    text = _SENTENCES[key][LANGUAGES.index(language)].format(**filled)
+    text = sentence(key, language).format(**filled)
     return text.replace("） ", "）")
 
 
@@ -198,7 +250,8 @@ def sentences(
 
 def _sentences(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
     if part.layer in CONV and part.name != "bias_grad":
-        yield from _convolution(part, found.setting, language)
+        yield from _convolution(part, language)
+        yield from _summed(part, found, language)
     elif part.slide is not None:
         yield _sliding("window", part, part.slide, language)
     yield from _other(part, language)
@@ -207,48 +260,71 @@ def _sentences(part: Pass, found: Explanation, language: Language) -> Iterator[s
         yield _chain(part, language)
 
 
-def _convolution(part: Pass, setting: Setting, language: Language) -> Iterator[str]:
-    slid, window = part.slide, part.window
-    if slid is None or window is None:
+def _convolution(part: Pass, language: Language) -> Iterator[str]:
+    slid = part.slide
+    if slid is None:
         yield say("scattered", language, out=part.out)
         return
     yield _sliding("slides", part, slid, language)
-    words = {
-        "out": part.out,
-        "base": slid.base,
-        "slider": slid.slider,
-        "padding": _numbers([_simple(sides) for sides in window.padding]),
-    }
-    for key in _kinds(part, setting, slid):
-        for name in ("stride", "dilation"):
-            steps: tuple[int, ...] = getattr(window, name)
-            is_said = f"{key}.{name}" in _SENTENCES and max(steps) > 1
-            n = _numbers(steps)
-            words[name] = (
-                say(f"{key}.{name}", language, n=n, slider=slid.slider)
-                if is_said
-                else ""
-            )
-        yield say(key, language, **words)
+    for key in _kinds(part, slid):
+        words = {"out": part.out, "of": dual(part.out), "base": slid.base}
+        words["slider"] = slid.slider or ""
+        words["turned"] = say(f"turned.{turn(slid)}", language)
+        yield say(key, language, **words, **_steps_of(key, part, words, language))
 
 
-def _kinds(part: Pass, setting: Setting, slid: Slide) -> Iterator[str]:
+def _steps_of(
+    key: str, part: Pass, words: dict[str, str], language: Language
+) -> dict[str, str]:
+    """What a sentence says of stride, dilation and padding: of plain ones nothing."""
+    assert part.window is not None, part.name
+    window, said = part.window, {}
+    family = key.partition("_")[0]
+    for name, plain in (("stride", 1), ("dilation", 1), ("padding", 0)):
+        steps = getattr(window, name)
+        sides = (
+            [side for pair in steps for side in pair] if name == "padding" else steps
+        )
+        is_said = f"{family}.{name}" in _SENTENCES and max(sides) > plain
+        text = _each([_simple(step, language) for step in steps], language)
+        said[name] = (
+            say(f"{family}.{name}", language, n=text, **words) if is_said else ""
+        )
+    return said
+
+
+def _kinds(part: Pass, slid: Slide) -> Iterator[str]:
     """The keys of the sentences that say as which convolution a pass is."""
     steps = [(t.base_step, t.tap_step, abs(t.step)) for t in slid.tracks]
     is_plain = set(steps) == {(1, 1, 1)}
+    is_transposed = part.layer == "conv_transpose"
+    assert part.window is not None, part.name
+    is_flipped = part.window.flip and any(t.taps > 1 for t in slid.tracks)
     if part.name == "weight_grad":
         yield "correlates" if is_plain else "filter"
-        yield from ["filter_flipped"] if setting.flip else []
-    elif setting.layer == "conv_transpose":
-        yield "scatters" if part.name == "forward" else "gathers"
+        yield from ["filter_flipped"] if any(t.step < 0 for t in slid.tracks) else []
+    elif is_transposed and part.name == "forward":
+        yield "scatters"
+    elif is_transposed:
+        yield "gathers_true" if slid.turns else "gathers"
     elif part.name == "forward":
-        yield "true" if setting.flip else "correlates"
+        yield "true" if slid.turns else "correlates"
     else:
-        yield from ["input_flipped"] if setting.flip else []
-        if is_plain and all(t.padding == (t.taps - 1,) * 2 for t in slid.tracks):
-            yield "full_flipped" if setting.flip else "full"
-        elif not setting.flip:
-            yield "input"
+        yield from ["input_flipped"] if is_flipped else []
+        is_full = is_plain and all(t.padding == (t.taps - 1,) * 2 for t in slid.tracks)
+        kind = "full" if is_full else "input"
+        yield kind if slid.turns else f"{kind}_unturned"
+        is_cut = min(min(sides) for sides in part.window.padding) < 0
+        yield from ["cut_off"] if is_cut else []
+
+
+def _summed(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
+    """That several slidings are added up, where a number reads several planes."""
+    if part.slide is None:
+        return
+    base = found.tensors[part.slide.base]
+    if any(len(planes_read(base, equation)) > 1 for equation in part.equations):
+        yield say("summed", language)
 
 
 def _sliding(key: str, part: Pass, slid: Slide, language: Language) -> str:
@@ -276,12 +352,16 @@ def _lies_padded(part: Pass) -> bool:
 
 
 def _how(slid: Slide, language: Language) -> Iterator[str]:
-    tracks = slid.tracks
     if slid.turns:
-        yield say("rotated" if len(tracks) > 1 else "reversed", language)
-    steps = [track.tap_step for track in tracks]
+        yield say(turn(slid), language)
+    steps = [track.tap_step for track in slid.tracks]
     if max(steps) > 1:
-        yield say("apart", language, n=_numbers(steps))
+        yield say("apart", language, n=_each(steps, language))
+
+
+def turn(slid: Slide) -> Literal["rotated", "reversed"]:
+    """Returns what turning by 180 degrees is: a row of numbers is reversed."""
+    return "rotated" if len(slid.tracks) > 1 else "reversed"
 
 
 def _ground(
@@ -289,16 +369,20 @@ def _ground(
 ) -> Iterator[str]:
     steps = [track.base_step for track in tracks]
     if max(steps) > 1:
-        yield say("spread", language, n=_numbers(steps))
+        yield say("spread", language, n=_each(steps, language))
     sides = [side for pair in pads for side in pair]
-    if any(sides):
-        key = "cropped" if min(sides) < 0 else "padded"
-        yield say(key, language, sides=_numbers([_simple(pair) for pair in pads]))
+    if not any(sides):
+        return
+    key = "padded_or_cropped" if min(sides) < 0 else "padded"
+    if max(sides) <= 0:
+        key, pads = "cropped", [(-low, -high) for low, high in pads]
+    said = _each([_simple(pair, language) for pair in pads], language)
+    yield say(key, language, sides=said)
 
 
 def _steps(tracks: Sequence[Track], language: Language) -> str:
     steps = [track.step for track in tracks]
-    size = _numbers([abs(step) for step in steps])
+    size = _each([abs(step) for step in steps], language)
     if min(steps) < 0:
         return say("backwards", language, n=size)
     return say("moving", language, n=size) if max(steps) > 1 else ""
@@ -312,14 +396,22 @@ def _aside(parts: Iterable[str], language: Language) -> str:
     return f" ({text})" if language == "en" else f"（{text}）"
 
 
-def _simple(sides: tuple[int, int]) -> object:
-    return sides[0] if sides[0] == sides[1] else f"{sides[0]}:{sides[1]}"
+def _simple(step: int | tuple[int, int], language: Language) -> object:
+    """A number, or two sides: one number where they are the same."""
+    if isinstance(step, int):
+        return step
+    before, behind = step
+    if before == behind:
+        return before
+    return say("sides", language, before=before, behind=behind)
 
 
-def _numbers(values: Sequence[object]) -> str:
-    """`2` where it is the same in every dimension, else `2, 1`."""
-    distinct = set(values)
-    return str(values[0]) if len(distinct) == 1 else ", ".join(map(str, values))
+def _each(values: Sequence[object], language: Language) -> str:
+    """`2` where it is the same in rows and columns, else `2 in rows, 1 in columns`."""
+    if len(set(values)) == 1:
+        return str(values[0])
+    rows, columns = values
+    return say("each", language, rows=rows, columns=columns)
 
 
 _OTHERS: Final = {
@@ -342,6 +434,9 @@ def _other(part: Pass, language: Language) -> Iterator[str]:
     if key is not None:
         words = {"out": part.out, "base": part.operands[0], "at": part.operands[-1]}
         yield say(key, language, **words)
+    slid = part.slide
+    if key == "max" and slid is not None and any(None in t.reads for t in slid.tracks):
+        yield say("max_outside", language, base=slid.base)
 
 
 def _chain(part: Pass, language: Language) -> str:

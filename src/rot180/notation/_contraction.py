@@ -136,7 +136,7 @@ class Contraction:
         def named(access: Access) -> Access:
             return replace(access, tensor=tensors.get(access.tensor, access.tensor))
 
-        return self._with(named)
+        return self.on_each(named)
 
     def without(self, index: str) -> Contraction:
         """Returns the formula without the axes that hold `index` alone."""
@@ -146,9 +146,10 @@ class Contraction:
             return replace(access, axes=axes)
 
         indices = tuple(other for other in self.indices if other != index)
-        return replace(self._with(thinned), indices=indices)
+        return replace(self.on_each(thinned), indices=indices)
 
-    def _with(self, change: Callable[[Access], Access]) -> Contraction:
+    def on_each(self, change: Callable[[Access], Access]) -> Contraction:
+        """Returns the formula with every access changed."""
         factors = tuple(change(factor) for factor in self.factors)
         return replace(self, out=change(self.out), factors=factors)
 
@@ -199,12 +200,21 @@ class Contraction:
         for access in self.accesses:
             yield from access.axes
 
-    def __str__(self) -> str:
+    def written(self, note: str = "", *, over: bool = True) -> str:
+        """Returns the formula as text, `y[p] += x[2*p + r]{note} for r`.
+
+        Args:
+            note: What is said of each product, such as ` / 2`.
+            over: Whether the indices that stand nowhere alone are listed at the end.
+        """
         sign = "+=" if self.reduction == "add" else "max="
-        text = f"{self.out} {sign} {' * '.join(map(str, self.factors))}"
+        text = f"{self.out} {sign} {' * '.join(map(str, self.factors))}{note}"
         alone = {name for axis in self._axes() if (name := stands_alone(axis))}
         others = [index for index in self.indices if index not in alone]
-        return f"{text} for {', '.join(others)}" if others else text
+        return f"{text} for {', '.join(others)}" if over and others else text
+
+    def __str__(self) -> str:
+        return self.written()
 
 
 def stands_alone(axis: Affine) -> str | None:

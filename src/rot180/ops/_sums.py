@@ -97,5 +97,4 @@ def _joined(formula: Contraction, sizes: Mapping[str, int]) -> Contraction:
                 axes.append(axis)
         return replace(access, axes=tuple(axes))
 
-    factors = tuple(joined(factor) for factor in formula.factors)
-    return replace(formula, out=joined(formula.out), factors=factors)
+    return formula.on_each(joined)

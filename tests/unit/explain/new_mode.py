@@ -44,7 +44,7 @@ def contraction(op: ops.Conv) -> Contraction:
         )
         return replace(access, axes=(*lead, *places))
 
-    return formula._with(turned)
+    return formula.on_each(turned)
 
 
 ops._padding.PADDING_MODES = ops.PADDING_MODES = ("zeros", "reflect")
@@ -99,4 +99,11 @@ assert '"choices":["zeros","reflect"]' in found.html()
 assert found.setting.words()["padding_mode"] == "reflect"
 for text in (found.text(), found.markdown(), found.json(), found.svg()):
     assert "dX" in text
+for framework in explain.FRAMEWORKS:
+    text = explain.program(found, framework)
+    if framework == "rot180":
+        assert ", padding_mode='reflect'" in text
+    else:
+        assert text.startswith("# ")
+        assert "padding_mode='reflect' is not written here" in text
 print("it is in the command line and on the page")

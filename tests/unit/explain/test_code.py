@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from explain_cases import Example, draw
+from explain_cases import Example, draw, values_of
 
 from rot180 import explain
-from rot180.explain._code import filled
+from rot180.errors import ArgumentError
+from rot180.explain._code import template
 
 # JAX compiles each anew.
 COUNTS = {"numpy": 100, "pytorch": 100, "jax": 25, "rot180": 60}
@@ -17,7 +18,7 @@ NEEDS = {"numpy": "numpy", "pytorch": "torch", "jax": "jax", "rot180": "rot180"}
 
 
 def _run(found: explain.Explanation, framework: str) -> dict[str, Any]:
-    text = filled(explain.program(found, framework), found)
+    text = explain.program(found, framework)
     scope: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(text, framework, "exec"), scope)
@@ -29,7 +30,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("framework", explain.FRAMEWORKS)
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:Using padding=.same:UserWarning")
 def test_many_layers(framework: str) -> None:
     pytest.importorskip(NEEDS[framework], reason=f"runs the program for {framework}")
     rng = np.random.default_rng(99)
@@ -58,11 +59,11 @@ NETWORKS = [
 
 @pytest.mark.parametrize("framework", explain.FRAMEWORKS)
 @pytest.mark.parametrize("parameters", NETWORKS, ids=str)
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:Using padding=.same:UserWarning")
 def test_networks(framework: str, parameters: dict[str, Any]) -> None:
     pytest.importorskip(NEEDS[framework], reason=f"runs the program for {framework}")
     found = explain.explain(layer="network", **parameters)
-    scope, values = _run(found, framework), found.values or {}
+    scope, values = _run(found, framework), values_of(found)
     computed = {part.out for part in found.passes}
     for name in ["E", *(f"d{given}" for given in found.given)]:
         if name in computed:
@@ -74,4 +75,15 @@ def test_networks(framework: str, parameters: dict[str, Any]) -> None:
 def test_a_program_prints_its_results(framework: str) -> None:
     text = explain.program(explain.explain(), framework)
     assert text.endswith('print(O, dX, dF, sep="\\n\\n")\n')
+    text = template(explain.explain(), framework)
     assert [slot in text for slot in ("⟦X⟧", "⟦F⟧", "⟦dO⟧")] == [True] * 3
+
+
+def test_numbers_are_written_in_full() -> None:
+    found = explain.explain(input=1, kernel=1, values={"X": [1 / 3]})
+    assert f"X = np.array([{1 / 3!r}]" in explain.program(found, "numpy")
+
+
+def test_another_framework_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="framework is 'mxnet'\n  Use one of numpy"):
+        explain.program(explain.explain(), "mxnet")

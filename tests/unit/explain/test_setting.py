@@ -9,7 +9,7 @@ from explain_cases import draw
 from rot180 import explain, ops
 from rot180.errors import ArgumentError, Rot180Error
 from rot180.explain._explanation import explained
-from rot180.explain._setting import read_setting, setting
+from rot180.explain._setting import setting
 
 
 def test_the_table_of_parameters_is_the_fields_of_a_setting() -> None:
@@ -21,7 +21,7 @@ def test_words_of_the_library_are_choices() -> None:
     choices = {p.name: p.choices for p in explain.PARAMETERS}
     assert choices["padding_mode"] == ops.PADDING_MODES
     (padding,) = [p for p in explain.PARAMETERS if p.name == "padding"]
-    assert [padding.read(word) for word in ops.PADDINGS] == list(ops.PADDINGS)
+    assert [padding.take(word) for word in ops.PADDINGS] == list(ops.PADDINGS)
 
 
 READ = [
@@ -45,19 +45,72 @@ READ = [
 @pytest.mark.parametrize(("name", "text", "value"), READ)
 def test_texts_are_read(name: str, text: str, value: object) -> None:
     (parameter,) = [p for p in explain.PARAMETERS if p.name == name]
-    assert parameter.read(text) == value
+    assert parameter.take(text) == value
+    assert setting(layer=parameter.layers[0], **_rest(name, text)) == setting(
+        layer=parameter.layers[0], **_rest(name, value)
+    )
+
+
+def _rest(name: str, value: object) -> dict[str, object]:
+    ranks = {"input": {}, "layers": {}}.get(name, {"input": (5, 6), "kernel": (2, 2)})
+    return ranks | {name: value}
+
+
+TAKEN = [
+    ({"input": [5, 6]}, {"input": (5, 6)}),
+    ({"input": np.array([5, 6])}, {"input": (5, 6)}),
+    ({"input": np.int64(5)}, {"input": 5}),
+    ({"padding": [[0, 1], [2, 0]]}, {"padding": ((0, 1), (2, 0))}),
+    ({"padding": [1, (2, 0)]}, {"padding": (1, (2, 0))}),
+    ({"channels": [2, 3]}, {"channels": (2, 3)}),
+    ({"layers": ["conv:3x3", ("relu",)]}, {"layers": (("conv", (3, 3)), ("relu", ()))}),
+    ({"layers": "conv:2,relu"}, {"layer": "network", "layers": "conv:2,relu"}),
+]
+
+
+@pytest.mark.parametrize(("given", "same"), TAKEN, ids=str)
+def test_python_may_pass_any_sequence_and_any_integer(
+    given: dict[str, object], same: dict[str, object]
+) -> None:
+    found = setting(**given)
+    assert found == setting(**same)
+    hash(found)
+
+
+NOT_TAKEN = [
+    {"input": 5.0}, {"input": None}, {"input": (3.0, 3)}, {"stride": True},
+    {"images": True}, {"bias": 1}, {"flip": "perhaps"}, {"layer": 3},
+    {"layer": ["conv"]}, {"layers": ()}, {"layers": "conv:x"},
+    {"layers": (("conv", 1.5),)}, {"layers": 3},
+    {"padding": ((0, 1, 2), 1)}, {"padding": 0.5}, {"channels": {}}, {"groups": (1, 1)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", NOT_TAKEN, ids=str)
+def test_what_is_of_another_kind_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ArgumentError, match=r"explain: .* is .*\n  "):
+        explain.explain(**given)
+
+
+def test_one_that_equals_another_does_not_stand_for_it() -> None:
+    explain.explain(images=1)
+    with pytest.raises(ArgumentError, match="images is 'True'"):
+        explain.explain(images=True)
+    assert str(explain.explain(count_from=True).passes) == str(
+        explain.explain(count_from=1).passes
+    )
 
 
 def test_what_is_written_is_read_back() -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         found = setting(**draw(rng).parameters)
-        assert read_setting(found.words()) == found
+        assert setting(**found.words()) == found
     for layer in explain.LAYERS:
         for size in (None, (6,)):
             given = {} if size is None else {"input": size}
             found = setting(layer=layer, **given)
-            assert read_setting(found.words()) == found
+            assert setting(**found.words()) == found
 
 
 def test_nothing_is_written_of_the_defaults() -> None:
@@ -79,7 +132,11 @@ def test_one_number_stands_for_all_dimensions() -> None:
 BAD = [
     ({"input": "0x3"}, "input is '0x3', out of range\n  Use numbers from 1 to 32."),
     ({"input": "-1x3"}, "out of range"),
-    ({"input": "999999999x9"}, "input is '999999999x9', which cannot be read"),
+    ({"input": "999999999x9"}, "input is '999999999x9', out of range"),
+    ({"input": "9" * 30}, "which cannot be read"),
+    ({"channels": "2x3x4"}, "3 numbers for 2\n  Write it like 2x3."),
+    ({"input": "3x3", "stride": "2,1,1"}, "stride is '2,1,1', 3 numbers for 2"),
+    ({"input": "3", "kernel": "2x2"}, "kernel is '2x2', 2 numbers for 1"),
     ({"input": "3x3x3"}, "which has 3 dimensions\n  Pass one or two, such as 7 or 5x5"),
     ({"input": "wide"}, "which cannot be read\n  Write it like 5x5."),
     ({"input": "nan"}, "which cannot be read"),
@@ -105,7 +162,12 @@ BAD = [
     ({"layer": "max_pool", "input": "32x32", "kernel": "16x16", "stride": "1"}, "147"),
     ({"layer": "network", "input": "20x20", "channels": "4x4"}, "products in all pass"),
     ({"input": "32x32", "padding": "16", "kernel": "4x4", "dilation": "16"},
-     "6400 positions to slide over, at most 4096 are drawn"),
+     "6,400 positions to slide over, at most 4,096 are drawn"),
+    ({"input": "32x32", "channels": "16x16", "images": "8"},
+     "numbers in all tensors|products in"),
+    ({"layer": "relu", "input": "32x32", "channels": "4"},
+     "16,384 numbers in all tensors"),
+    ({"layer": "max_pool", "input": "32x30", "kernel": "29x29", "stride": "1"}, "what"),
 ]  # fmt: skip
 
 
@@ -114,7 +176,7 @@ def test_bad_parameters_are_refused_with_a_remedy(
     texts: dict[str, str], message: str
 ) -> None:
     with pytest.raises(Rot180Error, match=message) as caught:
-        explained(read_setting(texts))
+        explained(setting(**texts))
     assert "\n  " in str(caught.value)
 
 

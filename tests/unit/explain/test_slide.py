@@ -82,7 +82,8 @@ def test_a_cropped_input() -> None:
     track = found.passes[0].slide.tracks[0]
     assert track.reads == (0, 1, 2, 3, 4)
     assert track.padding == (-1, -2)
-    assert "negative: cropped" in explain.sentences(found.passes[0], found)[0]
+    said = explain.sentences(found.passes[0], found)[0]
+    assert "(cropped by 1 before and 2 behind)" in said
 
 
 @pytest.mark.parametrize("layer", ["relu", "conv"])

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from explain_cases import values_of
 
 from rot180 import explain
 from rot180.errors import ArgumentError, DataError, ShapeError
 
 
 def _flat(found: explain.Explanation, name: str) -> list[Any]:
-    return list((found.values or {})[name].values())
+    return list(values_of(found)[name].values())
 
 
 def test_random_numbers_depend_on_seed_and_name_alone() -> None:
@@ -19,13 +20,38 @@ def test_random_numbers_depend_on_seed_and_name_alone() -> None:
     assert _flat(plain, "X") == _flat(wider, "X")
     assert _flat(plain, "X") != _flat(explain.explain(seed=1), "X")
     numbers = _flat(explain.explain(input=(20, 20), kernel=1, seed=3), "X")
-    assert set(numbers) == set(range(-4, 6))
+    assert set(numbers) == set(range(-4, 6)) - {0}
 
 
 def test_letters_are_no_numbers() -> None:
     found = explain.explain(values="letters")
     assert found.values is None
     assert "dX22 = dO11*F22 + dO12*F21 + dO21*F12 + dO22*F11\n" in found.text()
+
+
+def test_letters_have_numbers_where_numbers_are_needed() -> None:
+    found = explain.explain(values="letters", seed=2, count_from=0)
+    numbered = found.numbered()
+    assert numbered.values == explain.explain(seed=2).values
+    assert numbered.names.count_from == 0
+    assert "[]" not in explain.program(found, "numpy")
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None, 10**9])
+def test_a_seed_that_is_none(seed: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"seed is .*\n  Pass an integer from 0 on"):
+        explain.explain(seed=seed)
+
+
+def test_the_examples_have_no_ties_and_no_kinks() -> None:
+    """A difference quotient would find other gradients there."""
+    for layer in ("max_pool", "relu", "network"):
+        found = explain.explain(layer=layer)
+        for part in found.passes:
+            for term in (t for e in part.equations for t in e.terms if t.choice):
+                numbers = [cell.value(found.values) for cell in term.choice.among]
+                numbers += [] if term.choice.floor is None else [term.choice.floor]
+                assert numbers.count(max(numbers)) == 1
 
 
 SHAPES = [
@@ -36,7 +62,21 @@ SHAPES = [
     ({"X": (5, 4), "F": (3, 2)}, {"kernel": (3, 2)}),
     ({"X": (2, 6), "F": (4, 2, 3)}, {"input": (6,), "channels": (2, 4)}),
     ({"X": (2, 5, 5), "F": (3, 2, 2, 2)}, {"channels": (2, 3), "kernel": (2, 2)}),
-]
+    ({"F": (3, 2, 2, 2)}, {"channels": (2, 3), "kernel": (2, 2), "input": (3, 3)}),
+    ({"X": (4, 5, 5), "F": (6, 2, 2, 2)}, {"channels": (4, 6), "groups": 2}),
+    ({"X": (4, 5, 5), "F": (4, 3, 2, 2)},
+     {"channels": (4, 6), "groups": 2, "layer": "conv_transpose"}),
+    ({"X": (2, 3, 3), "F": (2, 3, 2, 2)},
+     {"channels": (2, 3), "layer": "conv_transpose", "kernel": (2, 2)}),
+    ({"X": (5, 4, 2), "F": (3, 3, 2, 6)},
+     {"channels": (2, 6), "layout": "channels_last", "input": (5, 4)}),
+    ({"X": (3, 5, 4, 2), "F": (2, 2, 5, 2)},
+     {"channels": (2, 5), "layout": "channels_last", "images": 3,
+      "layer": "conv_transpose"}),
+    ({"X": (2, 4, 4)}, {"layer": "max_pool", "channels": (2, 2), "input": (4, 4)}),
+    ({"X": (3, 2, 6)}, {"input": (6,), "images": 3, "channels": (2, 2)}),
+]  # fmt: skip
+TOLD = ("layer", "layout", "groups")
 
 
 @pytest.mark.parametrize(("shapes", "expected"), SHAPES)
@@ -44,7 +84,10 @@ def test_the_shapes_of_arrays_set_the_parameters(
     shapes: dict[str, tuple[int, ...]], expected: dict[str, Any]
 ) -> None:
     arrays = {n: np.arange(np.prod(s)).reshape(s) for n, s in shapes.items()}
-    found = explain.explain(values=arrays)
+    told = {name: expected[name] for name in TOLD if name in expected}
+    if len(expected.get("input", ())) == 1 and len(shapes["X"]) == 3:
+        told["input"] = expected["input"]  # else three axes are an image's
+    found = explain.explain(values=arrays, **told)
     for name, value in expected.items():
         assert getattr(found.setting, name) == value
     for name, array in arrays.items():
@@ -68,9 +111,9 @@ BAD = [
     ({"X": [float("inf")] * 9}, ArgumentError, "X holds 'inf'"),
     ({"X": [1e12] * 9}, ArgumentError, "X holds '1000000000000.0'"),
     ({"X": ["a"] * 9}, ArgumentError, "X holds 'a'"),
-    ({"X": [True] * 9}, ArgumentError, "X holds 'True'"),
     ("numbers", ArgumentError, 'Pass "random", "letters", or arrays by name'),
     (5, ArgumentError, "values is 5"),
+    (np.ones((3, 3)), ArgumentError, "values is array"),
 ]
 
 
@@ -94,8 +137,15 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     text.write_text("1 2 3")
     np.save(evil, np.array([object()]), allow_pickle=True)
     np.save(large, np.zeros(2_000_000))
-    for path in (text, evil, large, tmp_path / "none.npy", tmp_path):
-        with pytest.raises(
-            DataError, match=r"cannot be read: .*\n  Pass a file written"
-        ):
+    zipped = tmp_path / "d.npz"
+    zipped.write_bytes(b"PK\x03\x04 and no more")
+    for path, why in (
+        (text, "is no file of NumPy's"),
+        (evil, "is no file of NumPy's"),
+        (zipped, "is no file of NumPy's"),
+        (large, "cannot be read: it has more than 10,000,000 bytes"),
+        (tmp_path / "none.npy", "cannot be read: No such file"),
+        (tmp_path, "cannot be read: Is a directory|cannot be read: Permission denied"),
+    ):
+        with pytest.raises(DataError, match=rf"({why}).*\n  Pass a file written"):
             explain.read_file(path)

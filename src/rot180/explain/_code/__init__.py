@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from rot180 import ops
+from rot180.errors import ArgumentError
 from rot180.explain._code import _jax, _numpy, _rot180, _torch
 from rot180.explain._code._parts import Lines, Part
-from rot180.explain._explanation import Explanation
-from rot180.explain._text import number
+from rot180.explain._equations import Values
 
-__all__ = ["FRAMEWORKS", "filled", "program"]
+if TYPE_CHECKING:
+    from rot180.explain._explanation import Explanation
+
+__all__ = ["FRAMEWORKS", "program", "template"]
 
 # By key: what readers call it.
 FRAMEWORKS: Final = {
@@ -26,21 +30,35 @@ def slot(name: str) -> str:
     return f"\u27e6{name}\u27e7"
 
 
-def filled(text: str, found: Explanation) -> str:
-    """Returns a program with the numbers of an explanation in its slots."""
-    for name in found.given:
-        values = (found.values or {}).get(name, {}).values()
-        text = text.replace(slot(name), f"[{', '.join(map(number, values))}]")
-    return text
-
-
 def program(found: Explanation, framework: str) -> str:
-    """Returns a program that computes all that is explained; see `slot`.
+    """Returns a program that computes all that is explained, with its numbers.
 
     Args:
         found: The explanation.
         framework: One of `FRAMEWORKS`.
+
+    Raises:
+        ArgumentError: There is no such framework.
     """
+    text, values = template(found, framework), found.numbered().values or Values()
+    for name in found.given:
+        numbers = ", ".join(map(repr, values[name].values()))
+        text = text.replace(slot(name), f"[{numbers}]")
+    return text
+
+
+def template(found: Explanation, framework: str) -> str:
+    """Returns the program with slots in place of the numbers, such as `⟦X⟧`."""
+    if framework not in FRAMEWORKS:
+        raise ArgumentError(
+            f"explain: framework is {framework!r:.40}\n"
+            f"  Use one of {', '.join(FRAMEWORKS)}."
+        )
+    mode = found.setting.padding_mode
+    if mode != ops.PADDING_MODES[0] and framework != "rot180":
+        return (
+            f"# {FRAMEWORKS[framework]}: padding_mode={mode!r} is not written here.\n"
+        )
     parts = [Part(one) for one in found.layers]
     return "\n".join(_PROGRAMS[framework](found, parts)) + "\n"
 
@@ -134,8 +152,11 @@ def _in_torch(found: Explanation, parts: list[Part]) -> Lines:
         lines += [*_torch.loss(parts[-1].y), "E.backward()"]
     else:
         lines += [f"{parts[0].y}.backward(d{parts[0].y})"]
-    gradients = _list(_gradients(found))
-    lines += [f"{gradients} = {grads}"]
+    gradients = _gradients(found)
+    if len(gradients) > 1 or parts[0].is_last:
+        lines += [f"{_list(gradients)} = {grads}"]
+    else:
+        lines += [f"{gradients[0]} = {sources[0]}.grad"]
     lines += _channels(names[:1], parts, _torch.last)
     return [*lines, *_printed(names)]
 

@@ -111,7 +111,8 @@ def _avg_pool(part: Part) -> Iterator[str]:
     x = _padded(part.x, part.window.padding)
     divisor: object = part.divisor()
     if divisor is None:
-        size, pads = (1, 1, *part.setting.input), part.declared()
+        size = (1, 1, *part.setting.input)
+        pads = part.counted(include_pad=part.setting.count_include_pad)
         ones = _padded(f"jnp.ones({size})", pads, "1.0")
         rest = [
             (low - a, high - b)

@@ -228,7 +228,8 @@ def _count(part: Part) -> Iterator[str]:
     if (divisor := part.divisor()) is not None:
         yield f"count = {divisor}"
         return
-    size, pads = part.setting.input, part.declared()
+    size = part.setting.input
+    pads = part.counted(include_pad=part.setting.count_include_pad)
     ones = f"np.ones({tuple_of(size)})"
     yield f"counted = {_pad(ones, size, pads, ', constant_values=1')}"
     rest = tuple(

@@ -99,13 +99,15 @@ class Part:
         n, *size, c = tensor.shape
         return (n, c, *size)
 
-    def declared(self) -> Pairs:
-        """Returns the padding that counts in a mean's divisor."""
-        setting, window = self.setting, self.window
-        op = ops.WindowSum(window, setting.layout, "y", setting.input)
-        return ops.counted_padding(
-            op, setting.padding, count_include_pad=setting.count_include_pad
-        )
+    def counted(self, *, include_pad: bool) -> Pairs:
+        """Returns the padding of a pooling without what a last window overhangs.
+
+        Args:
+            include_pad: Whether it counts; else there is none.
+        """
+        setting = self.setting
+        op = ops.WindowSum(self.window, setting.layout, "y", setting.input)
+        return ops.counted_padding(op, setting.padding, count_include_pad=include_pad)
 
     def divisor(self) -> int | None:
         """Returns what every mean is divided by; None where that varies."""

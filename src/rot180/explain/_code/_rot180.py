@@ -57,7 +57,7 @@ def _backward(part: Part) -> Iterator[str]:
 
 def _transposed_backward(part: Part) -> Iterator[str]:
     """Backward it is a convolution, of which `X` is the output."""
-    names = ("stride", "padding", "dilation", "groups", "flip", "layout")
+    names = tuple(name for name in _NAMES if name != "output_padding")
     more = _options(part, names, as_convolution=True)
     yield f"d{part.x} = rot180.conv(d{part.y}, {part.w}{more})"
     operands = f"{part.x}, d{part.y}, {part.w}.shape{more}"
@@ -95,12 +95,13 @@ def _options(
 
 _NAMES: Final = (
     "stride", "padding", "output_padding", "dilation", "groups", "ceil_mode",
-    "count_include_pad", "flip", "layout",
+    "count_include_pad", "flip", "padding_mode", "layout",
 )  # fmt: skip
 _PLAIN: Final = {
     "flip": False,
     "ceil_mode": False,
     "count_include_pad": True,
+    "padding_mode": "zeros",
     "layout": "channels_first",
 }
 

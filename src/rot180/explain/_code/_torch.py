@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
 
 from rot180.explain._code._parts import Lines, Pairs, Part, options, same, tuple_of
 
+Options: TypeAlias = Mapping[str, object]
 HEAD: Final = ["import torch", "import torch.nn.functional as functional"]
 
 
@@ -108,30 +110,53 @@ def _padded(name: str, pads: Pairs, fill: str = "") -> str:
 
 def _max_pool(part: Part) -> Iterator[str]:
     window = part.window
-    x = _padded(part.x, window.padding, ', value=-float("inf")')
-    more = options(**_unless({"dilation": same(window.dilation)}, 1))
-    yield f"{part.y} = functional.max_pool{part.rank}d({x}, {_sizes(part)}{more})"
+    x, more = part.x, _pooling_options(part)
+    if more is None:
+        x = _padded(part.x, window.padding, ', value=-float("inf")')
+        more = {}
+    dilation = {"dilation": same(window.dilation)}
+    text = options(**_unless(more | dilation, {**_PLAIN, "dilation": 1}))
+    yield f"{part.y} = functional.max_pool{part.rank}d({x}, {_sizes(part)}{text})"
 
 
 def _avg_pool(part: Part) -> Iterator[str]:
+    more, pool = _pooling_options(part), f"functional.avg_pool{part.rank}d"
+    if more is not None:
+        more["count_include_pad"] = part.setting.count_include_pad
+        text = options(**_unless(more, _PLAIN))
+        yield f"{part.y} = {pool}({part.x}, {_sizes(part)}{text})"
+        return
     x, window = _padded(part.x, part.window.padding), part.window
-    pool = f"functional.avg_pool{part.rank}d"
     if (divisor := part.divisor()) is not None and part.rank == 2:
         yield f"{part.y} = {pool}({x}, {_sizes(part)}, divisor_override={divisor})"
         return
-    size, pads = (1, 1, *part.setting.input), part.declared()
-    ones = f"torch.ones({size}, dtype=torch.float64)"
+    pads = part.counted(include_pad=part.setting.count_include_pad)
+    ones = f"torch.ones({(1, 1, *part.setting.input)}, dtype=torch.float64)"
     counted = _padded(ones, pads, ", value=1")
     rest = [
         (low - a, high - b)
         for (low, high), (a, b) in zip(window.padding, pads, strict=True)
     ]
     yield f"counted = {_padded(counted, rest)}"
-    taps = 1
-    for taken in window.kernel_size:
-        taps *= taken
+    taps = math.prod(window.kernel_size)
     yield f"count = ({pool}(counted, {_sizes(part)}) * {taps}).round().clamp(min=1)"
     yield f"{part.y} = {pool}({x}, {_sizes(part)}) * {taps} / count"
+
+
+_PLAIN: Final = {"padding": 0, "ceil_mode": False, "count_include_pad": True}
+
+
+def _pooling_options(part: Part) -> dict[str, object] | None:
+    """PyTorch's own options; None where it pads less: on both sides, half a window."""
+    pads = part.counted(include_pad=True)
+    spans = part.window.span
+    for (low, high), span in zip(pads, spans, strict=True):
+        if low != high or not 0 <= 2 * low <= span:
+            return None
+    return {
+        "padding": same([low for low, _ in pads]),
+        "ceil_mode": part.setting.ceil_mode,
+    }
 
 
 def _sizes(part: Part) -> str:
@@ -139,8 +164,8 @@ def _sizes(part: Part) -> str:
     return f"{same(window.kernel_size)}, stride={same(window.stride)}"
 
 
-def _unless(found: dict[str, object], plain: object) -> dict[str, object]:
-    return {name: value for name, value in found.items() if value != plain}
+def _unless(found: Options, plain: Options) -> dict[str, object]:
+    return {name: value for name, value in found.items() if value != plain[name]}
 
 
 def _relu(part: Part) -> Iterator[str]:

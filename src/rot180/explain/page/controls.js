@@ -3,15 +3,21 @@
 const parameters = new Map(data.parameters.map((known) => [known.name, known]));
 
 function buildControls() {
-  const form = document.getElementById("controls");
+  const form = byId("controls");
   if (!data.served) {
     const command = make("code", {}, model.told.command);
     const more = make("code", {}, "rot180 explain --serve");
-    form.replaceChildren(make("p", {}, command), make("p", {}, `${say("saved")} `, more), randomButton());
+    form.replaceChildren(
+      make("p", {}, command),
+      make("p", {}, `${say("saved")} `, more),
+      randomButton(),
+    );
     return;
   }
   const shownNow = data.parameters.filter((known) => isOffered(known));
-  form.replaceChildren(...[...shownNow.map(control), dimensionsControl(), randomButton()]);
+  form.replaceChildren(
+    ...[...shownNow.map(control), dimensionsControl(), randomButton()],
+  );
 }
 
 function isOffered(known) {
@@ -25,26 +31,56 @@ function control(known) {
   const parts = CONTROLS[known.form](known, value, id, title);
   if (parts.length === 1) {
     const label = make("label", { htmlFor: id }, title);
-    return make("div", { className: "field", dataset: { name: known.name } }, label, ...parts);
+    return make(
+      "div",
+      { className: "field", dataset: { name: known.name } },
+      label,
+      ...parts,
+    );
   }
-  const legend = make("legend", {}, title);
-  return make("fieldset", { className: "field", dataset: { name: known.name } }, legend, ...parts);
+  const label = make("span", { className: "label", id: `${id}-label` }, title);
+  return make(
+    "div",
+    {
+      className: "field",
+      dataset: { name: known.name },
+      aria: { role: "group", labelledby: label.id },
+    },
+    label,
+    ...parts,
+  );
 }
 
 const CONTROLS = {
-  choice: (known, value, id) => [dropDown(id, known.choices, value)],
+  choice: (known, value, id) => [
+    dropDown(
+      id,
+      known.choices.map((one) => [one, sayChoice(one)]),
+      value,
+    ),
+  ],
   flag: (known, value, id) => [make("input", { type: "checkbox", id, checked: value })],
   count: (known, value, id, title) => [spin(known, value, id, title)],
   ints: (known, value, id, title) => perDimension(known, value, id, title),
-  extents: (known, value, id, title) => (known.name === "channels"
-    ? channelsControl(known, value, id, title)
-    : perDimension(known, value, id, title)),
+  extents: (known, value, id, title) =>
+    known.name === "channels"
+      ? channelsControl(known, value, id, title)
+      : perDimension(known, value, id, title),
   padding: paddingControl,
-  layers: (known, value, id) => [make("input", { type: "text", id, value: writtenLayers(value), size: 28 })],
+  layers: (known, value, id) => [
+    make("input", { type: "text", id, value: writtenLayers(value), size: 28 }),
+  ],
 };
 
+// What pools or is pointwise gives as many channels as it takes.
+const AS_MANY = ["max_pool", "avg_pool", "relu"];
+
 function channelsControl(known, value, id, title) {
-  const [from, to] = value.map((one, i) => spin(known, one, `${id}-${i}`, `${title}, ${say(i ? "out" : "in")}`));
+  if (AS_MANY.includes(model.told.setting.layer))
+    return [spin(known, value[0], id, title)];
+  const [from, to] = value.map((one, i) =>
+    spin(known, one, `${id}-${i}`, `${title}, ${say(i ? "out" : "in")}`),
+  );
   return [from, hint("→"), to];
 }
 
@@ -53,50 +89,72 @@ function hint(sign) {
   return make("span", { ariaHidden: "true" }, sign);
 }
 
-function dropDown(id, choices, value) {
-  const options = choices.map((choice) => make("option", { value: choice, selected: choice === value }, word(choice)));
-  return make("select", { id }, ...options);
-}
-
-function word(choice) {
-  const key = `choice.${choice}`;
-  return say(key) === key ? choice : say(key);
-}
-
 function spin(known, value, id, label) {
-  return make("input", { type: "number", id, value, min: known.least, max: known.most, step: 1, required: true, aria: { label } });
+  return make("input", {
+    type: "number",
+    id,
+    value,
+    min: known.least,
+    max: known.most,
+    step: 1,
+    required: true,
+    aria: { label },
+  });
 }
 
 function perDimension(known, value, id, title) {
   if (value.length === 1) return [spin(known, value[0], id, title)];
-  const spins = value.map((one, i) => spin(known, one, `${id}-${i}`, `${title}, ${say(i ? "columns" : "rows")}`));
+  const spins = value.map((one, i) =>
+    spin(known, one, `${id}-${i}`, `${title}, ${say(i ? "columns" : "rows")}`),
+  );
   return [spins[0], hint("×"), spins[1]];
 }
 
 // A word, or two numbers for each dimension.
 function paddingControl(known, value, id, title) {
   const isWord = typeof value === "string";
-  const picked = dropDown(`${id}-word`, ["numbers", ...data.paddings], isWord ? value : "numbers");
-  picked.firstChild.textContent = say("numbers");
+  const words = [
+    ["numbers", say("numbers")],
+    ...data.paddings.map((one) => [one, one]),
+  ];
+  const picked = dropDown(`${id}-word`, words, isWord ? value : "numbers");
   picked.setAttribute("aria-label", title);
   if (isWord) return [picked, make("span", {})];
-  const sides = value.flatMap((pair, dim) => pair.map((side, end) => {
-    const which = say(dim || value.length === 1 ? "columns" : "rows");
-    const label = `${title}, ${say(end ? "behind" : "before", { side: which })}`;
-    const sign = (dim || value.length === 1 ? "←→" : "↑↓")[end];
-    return [hint(sign), spin(known, side, `${id}-${dim}-${end}`, label)];
-  })).flat();
+  const sides = value
+    .flatMap((pair, dim) =>
+      pair.map((side, end) => {
+        const which = say(dim || value.length === 1 ? "columns" : "rows");
+        const label = `${title}, ${say(end ? "behind" : "before", { side: which })}`;
+        const sign = (dim || value.length === 1 ? "←→" : "↑↓")[end];
+        return [hint(sign), spin(known, side, `${id}-${dim}-${end}`, label)];
+      }),
+    )
+    .flat();
   return [picked, ...sides];
 }
 
 function writtenLayers(value) {
-  return value.map(([kind, size]) => (size.length ? `${kind}:${size.join("x")}` : kind)).join(",");
+  return value
+    .map(([kind, size]) => (size.length ? `${kind}:${size.join("x")}` : kind))
+    .join(",");
 }
 
 function dimensionsControl() {
-  const select = dropDown("set-dimensions", ["1", "2"], String(model.told.setting.input.length));
+  const select = dropDown(
+    "set-dimensions",
+    [
+      ["1", "1"],
+      ["2", "2"],
+    ],
+    String(model.told.setting.input.length),
+  );
   const label = make("label", { htmlFor: "set-dimensions" }, say("dimensions"));
-  return make("div", { className: "field", dataset: { name: "dimensions" } }, label, select);
+  return make(
+    "div",
+    { className: "field", dataset: { name: "dimensions" } },
+    label,
+    select,
+  );
 }
 
 function randomButton() {
@@ -117,7 +175,8 @@ function writtenPadding([picked, ...sides]) {
   if (picked.value !== "numbers") return picked.value;
   if (!sides.length) return "0";
   const pairs = [];
-  for (let i = 0; i < sides.length; i += 2) pairs.push(`${sides[i].value}:${sides[i + 1].value}`);
+  for (let i = 0; i < sides.length; i += 2)
+    pairs.push(`${sides[i].value}:${sides[i + 1].value}`);
   return pairs.join(",");
 }
 
@@ -125,15 +184,21 @@ function writtenPadding([picked, ...sides]) {
 function formQuery(changed) {
   const query = new URLSearchParams();
   const fields = [...document.querySelectorAll("#controls [data-name]")];
-  const layer = document.getElementById("set-layer").value;
+  const layer = byId("set-layer").value;
   if (changed === "layer") return new URLSearchParams({ layer });
-  const rank = Number(document.getElementById("set-dimensions").value);
+  const rank = Number(byId("set-dimensions").value);
   for (const field of fields) {
     if (field.dataset.name === "dimensions") continue;
     const known = parameters.get(field.dataset.name);
-    if (changed === "dimensions" && !["choice", "flag", "count"].includes(known.form) && known.name !== "channels") continue;
+    if (
+      changed === "dimensions" &&
+      !["choice", "flag", "count"].includes(known.form) &&
+      known.name !== "channels"
+    )
+      continue;
     query.set(known.name, written(field));
   }
-  if (changed === "dimensions") query.set("input", Array(rank).fill(model.told.setting.input[0]).join("x"));
+  if (changed === "dimensions")
+    query.set("input", Array(rank).fill(model.told.setting.input[0]).join("x"));
   return query;
 }

@@ -19,26 +19,39 @@ function symbol(id) {
   return math("msub", letter, math("mrow", ...indices));
 }
 
-function numeral(number) {
+function numeral(number, isAlone) {
   if (number >= 0) return math("mn", shown(number));
-  const digits = shown(-number);
-  return math("mrow", math("mo", "("), math("mo", "−"), math("mn", digits), math("mo", ")"));
+  const minus = math("mo", "−");
+  minus.setAttribute("form", "prefix");
+  const digits = number === -Infinity ? math("mi", "∞") : math("mn", shown(-number));
+  return isAlone
+    ? math("mrow", minus, digits)
+    : math("mrow", math("mo", "("), minus, digits, math("mo", ")"));
 }
 
 // 1 where the maximum took this one, else 0.
 function bracket({ cell, of }) {
   const { floor } = model.equations.get(of);
-  const said = floor === null
-    ? [symbol(of), math("mo", "←"), symbol(cell)]
-    : [symbol(cell), math("mo", ">"), math("mn", String(floor))];
+  const said =
+    floor === null
+      ? [symbol(of), math("mo", "←"), symbol(cell)]
+      : [symbol(cell), math("mo", ">"), math("mn", String(floor))];
   return math("mrow", math("mo", "["), ...said, math("mo", "]"));
 }
 
 const LETTERS = { factor: symbol, choice: bracket };
-const NUMBERS = {
-  factor: (id) => numeral(model.values[id]),
-  choice: ({ cell, of }) => math("mn", model.taken(of) === cell ? "1" : "0"),
-};
+
+function numbersOf(equation) {
+  const parts = equation.terms.flatMap((term) => [
+    ...term.factors,
+    ...(term.choice ? [0] : []),
+  ]);
+  const isAlone = parts.length === 1 || equation.reduction === "max";
+  return {
+    factor: (id) => numeral(model.values[id], isAlone),
+    choice: ({ cell, of }) => math("mn", model.taken(of) === cell ? "1" : "0"),
+  };
+}
 
 function product(term, write) {
   const factors = term.factors.map(write.factor);
@@ -50,7 +63,10 @@ function product(term, write) {
 function termNodes(equation, write) {
   const shared = sharedOver(equation);
   return equation.terms.map((term, i) => {
-    const own = term.over && term.over !== shared ? [math("mo", "/"), math("mn", String(term.over))] : [];
+    const own =
+      term.over && term.over !== shared
+        ? [math("mo", "/"), math("mn", String(term.over))]
+        : [];
     const sign = equation.reduction === "max" ? "," : term.sign < 0 ? "−" : "+";
     const lead = i ? [infix(sign)] : sign === "−" ? [math("mo", sign)] : [];
     const node = math("mrow", ...lead, ...product(term, write), ...own);
@@ -76,8 +92,14 @@ function sharedOver(equation) {
 function around(equation) {
   if (equation.reduction === "max") {
     if (!equation.terms.length) return [[math("mo", "−"), math("mi", "∞")], []];
-    const floor = equation.floor === null ? [] : [math("mo", ","), math("mn", String(equation.floor))];
-    return [[math("mi", "max"), math("mo", "(")], [...floor, math("mo", ")")]];
+    const floor =
+      equation.floor === null
+        ? []
+        : [math("mo", ","), math("mn", String(equation.floor))];
+    return [
+      [math("mi", "max"), math("mo", "(")],
+      [...floor, math("mo", ")")],
+    ];
   }
   if (!equation.terms.length) return [[math("mn", "0")], []];
   const over = sharedOver(equation);
@@ -102,19 +124,29 @@ function side(equation, write, perLine) {
 
 // Whether numbers are written in full.
 function equals(ids) {
-  const isFull = (value) => Number(shown(value).replace("−", "-").replace("∞", "Infinity")) === value;
+  const isFull = (value) =>
+    Number(shown(value).replace("−", "-").replace("∞", "Infinity")) === value;
   return ids.every((id) => isFull(model.values[id])) ? "=" : "≈";
 }
 
 // The whole equation: a name, its letters, its numbers, its value.
 function equationNode(equation, perLine) {
   const rows = [];
-  const add = (lead, sign, lines) => lines.forEach((line, i) => rows.push(math("mtr",
-    math("mtd", ...(i ? [] : lead)), math("mtd", ...(i ? [] : [math("mo", sign)])), math("mtd", math("mrow", ...line)))));
+  const add = (lead, sign, lines) =>
+    lines.forEach((line, i) =>
+      rows.push(
+        math(
+          "mtr",
+          math("mtd", ...(i ? [] : lead)),
+          math("mtd", ...(i ? [] : [math("mo", sign)])),
+          math("mtd", math("mrow", ...line)),
+        ),
+      ),
+    );
   const factors = equation.terms.flatMap((term) => term.factors);
   add([symbol(equation.id)], "=", side(equation, LETTERS, perLine));
-  add([], equals(factors), side(equation, NUMBERS, perLine));
-  add([], equals([equation.id]), [[math("mn", shown(model.values[equation.id]))]]);
+  add([], equals(factors), side(equation, numbersOf(equation), perLine));
+  add([], equals([equation.id]), [[numeral(model.values[equation.id], true)]]);
   const table = math("mtable", ...rows);
   return math("math", table);
 }

@@ -9,7 +9,8 @@ const model = {
     this.tensors = new Map(told.tensors.map((tensor) => [tensor.name, tensor]));
     this.labels = told.tensors.flatMap((tensor) => tensor.labels);
     this.owners = told.tensors.flatMap((tensor) => tensor.labels.map(() => tensor));
-    this.values = told.tensors.flatMap((tensor) => tensor.values.map(Number));
+    this.values = told.tensors.flatMap((tensor) => tensor.values.map(fromJson));
+    this.winners = new Map();
     this.equations = new Map();
     this.feeds = this.labels.map(() => []);
     for (const pass of told.passes) {
@@ -25,6 +26,7 @@ const model = {
 
   // Computes all that is not given, in the order of the passes.
   compute() {
+    this.winners.clear();
     for (const [id, equation] of this.equations) {
       this.values[id] = this.value(equation);
     }
@@ -33,7 +35,10 @@ const model = {
   value(equation) {
     const products = equation.terms.map((term) => this.product(term));
     if (equation.reduction === "max") {
-      return Math.max(equation.floor ?? -Infinity, ...products);
+      return products.reduce(
+        (one, other) => Math.max(one, other),
+        equation.floor ?? -Infinity,
+      );
     }
     const overs = equation.terms.map((term) => term.over ?? 1);
     if (new Set(overs).size === 1) return sum(products) / overs[0];
@@ -47,11 +52,17 @@ const model = {
 
   // Which number a maximum took: the first of the greatest; null if the floor stands.
   taken(id) {
+    if (!this.winners.has(id)) this.winners.set(id, this.winner(id));
+    return this.winners.get(id);
+  },
+
+  winner(id) {
     const { terms, floor } = this.equations.get(id);
     const among = terms.map((term) => term.factors[0]);
-    const greatest = Math.max(...among.map((other) => this.values[other]));
-    if (floor !== null && greatest <= floor) return null;
-    return among.find((other) => this.values[other] === greatest);
+    const best = among.reduce((one, other) =>
+      this.values[other] > this.values[one] ? other : one,
+    );
+    return floor !== null && this.values[best] <= floor ? null : best;
   },
 
   given() {
@@ -64,18 +75,34 @@ const model = {
 };
 
 function reads(equation) {
-  return equation.terms.flatMap((term) => [
-    ...term.factors, ...(term.choice ? [term.choice.cell] : []),
-  ]);
+  return equation.terms.flatMap(readsOf);
+}
+
+function readsOf({ factors, choice }) {
+  return choice ? [...factors, choice.cell] : factors;
 }
 
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-// To six digits where there are many; -Infinity where a window saw nothing.
+const MOST = 1e9;
+
+// The number that a text stands for, or null.
+function parsed(text) {
+  const plain = text.trim().replace("−", "-");
+  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain);
+  return isNumber && Math.abs(Number(plain)) <= MOST ? Number(plain) : null;
+}
+
+// JSON has no number for what a window has that saw nothing.
+function fromJson(value) {
+  return value === "-inf" ? -Infinity : value;
+}
+
+// To six digits where there are many.
 function shown(number) {
-  if (!Number.isFinite(number)) return number < 0 ? "−∞" : "∞";
+  if (number === -Infinity) return "−∞";
   const exact = String(number === 0 ? 0 : number);
   const short = exact.length <= 8 ? exact : String(Number(number.toPrecision(6)));
   return short.replace("-", "−");
@@ -101,7 +128,11 @@ function cutIntoPlanes(tensor) {
     squares.get(key).cells.set(place.join(), tensor.first + flat);
   });
   const extents = tensor.shape.filter((_, i) => spatial[i]);
-  return [...squares.values()].map((square) => ({ ...square, extents }));
+  return [...squares.values()].map((square, i) => ({
+    ...square,
+    extents,
+    name: tensor.captions[i],
+  }));
 }
 
 function position(flat, shape) {
@@ -117,5 +148,8 @@ function position(flat, shape) {
 function rowsOf(extents) {
   const [height, width] = extents.length > 1 ? extents : [1, extents[0] ?? 1];
   return Array.from({ length: height }, (_, i) =>
-    Array.from({ length: width }, (_, j) => (extents.length > 1 ? [i, j] : [j].slice(0, extents.length))));
+    Array.from({ length: width }, (_, j) =>
+      extents.length > 1 ? [i, j] : [j].slice(0, extents.length),
+    ),
+  );
 }

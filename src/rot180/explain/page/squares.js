@@ -1,33 +1,10 @@
 // Squares of numbers, and where each number is shown: painting goes by id.
 
-function make(tag, properties = {}, ...children) {
-  const { dataset, aria, ...rest } = properties;
-  const element = Object.assign(document.createElement(tag), rest);
-  Object.assign(element.dataset, dataset);
-  for (const [name, value] of Object.entries(aria ?? {})) {
-    element.setAttribute(name === "role" ? name : `aria-${name}`, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-// Which channel and image a square is of: X(2), or X where there is but one.
-function planeName(tensor, square) {
-  const names = tensor.axes.filter((axis) => !"hwrs".includes(axis));
-  const long = names.map((name, i) => [name, square.plane[i]])
-    .filter(([name]) => isShown(name));
-  const from = model.told.count_from;
-  return long.length ? `${tensor.name}(${long.map(([, i]) => i + from).join(",")})` : tensor.name;
-}
-
-function isShown(axis) {
-  const { images, channels } = model.told.setting;
-  return axis === "n" ? images > 1 : channels[0] > 1 || channels[1] > 1;
-}
-
 // A square of a tensor's numbers; the given ones can be typed into.
 function squareTable(tensor, square) {
-  return tableOf(planeName(tensor, square), square, (place) => numberCell(square.cells.get(place.join()), tensor.given));
+  return tableOf(square.name, square, (place) =>
+    numberCell(square.cells.get(place.join()), tensor.given),
+  );
 }
 
 function tensorFigures(tensor, shape) {
@@ -39,19 +16,33 @@ function tensorFigures(tensor, shape) {
 
 // The same squares for a tensor whose numbers are counted from elsewhere.
 function renumbered(figures, tensor) {
-  const ids = planes(tensor).flatMap((square) => rowsOf(square.extents).flat().map((place) => square.cells.get(place.join())));
-  figures.querySelectorAll("[data-id]").forEach((cell, i) => { cell.dataset.id = ids[i]; });
+  const ids = planes(tensor).flatMap((square) =>
+    rowsOf(square.extents)
+      .flat()
+      .map((place) => square.cells.get(place.join())),
+  );
+  figures.querySelectorAll("[data-id]").forEach((cell, i) => {
+    cell.dataset.id = ids[i];
+  });
   return figures;
 }
 
 // A square that is only looked at; `from` says which number stands at a place.
-function plainTable(tensor, square, name = planeName(tensor, square), from = (place) => place) {
-  return tableOf(name, square, (place) => numberCell(square.cells.get(from(place).join()), false));
+function plainTable(square, name = square.name, from = (place) => place) {
+  return tableOf(name, square, (place) =>
+    numberCell(square.cells.get(from(place).join()), false),
+  );
 }
 
 function tableOf(name, { extents }, cell) {
-  const rows = rowsOf(extents).map((row) => make("tr", { aria: { role: "row" } }, ...row.map(cell)));
-  const grid = make("table", { className: "square", aria: { role: "grid", label: name } }, ...rows);
+  const rows = rowsOf(extents).map((row) =>
+    make("tr", { aria: { role: "row" } }, ...row.map(cell)),
+  );
+  const grid = make(
+    "table",
+    { className: "square", aria: { role: "grid", label: name } },
+    ...rows,
+  );
   return make("figure", {}, make("figcaption", {}, name), grid);
 }
 
@@ -59,7 +50,13 @@ function numberCell(id, isGiven) {
   if (!isGiven) {
     return make("td", { tabIndex: -1, dataset: { id }, aria: { role: "gridcell" } });
   }
-  const input = make("input", { type: "text", inputMode: "decimal", tabIndex: -1, spellcheck: false, dataset: { id } });
+  const input = make("input", {
+    type: "text",
+    inputMode: "decimal",
+    tabIndex: -1,
+    spellcheck: false,
+    dataset: { id },
+  });
   return make("td", { className: "given", aria: { role: "gridcell" } }, input);
 }
 
@@ -96,7 +93,7 @@ function writeNumber(element, id, text) {
   element.setAttribute("aria-label", say("cell", { label, value }));
 }
 
-const ROLES = ["result", "first", "second", "fed", "taken"];
+const ROLES = ["result", "first", "second", "fed", "taken", "pointed"];
 
 let marked = [];
 
@@ -105,7 +102,7 @@ function paint(id) {
   for (const element of marked) element.classList.remove(...ROLES);
   marked = [];
   const equation = model.equations.get(id);
-  mark(id, "result");
+  mark(id, equation ? "result" : "pointed");
   for (const term of equation?.terms ?? []) {
     for (const factor of term.factors) mark(factor, operandRole(equation, factor));
     if (term.choice) mark(term.choice.cell, "taken");
@@ -114,7 +111,9 @@ function paint(id) {
 }
 
 function operandRole(equation, id) {
-  return equation.pass.operands.indexOf(model.owners[id].name) === 0 ? "first" : "second";
+  return equation.pass.operands.indexOf(model.owners[id].name) === 0
+    ? "first"
+    : "second";
 }
 
 function mark(id, role) {
@@ -127,16 +126,24 @@ function mark(id, role) {
 // One cell of each square can be reached with Tab, the others with the arrows.
 function makeReachable(table) {
   const cells = [...table.querySelectorAll("[data-id]")];
-  cells.forEach((cell, i) => { cell.tabIndex = i === 0 ? 0 : -1; });
+  cells.forEach((cell, i) => {
+    cell.tabIndex = i === 0 ? 0 : -1;
+  });
 }
 
 function moveFocus(event, from) {
-  const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  const step = {
+    ArrowLeft: [0, -1],
+    ArrowRight: [0, 1],
+    ArrowUp: [-1, 0],
+    ArrowDown: [1, 0],
+  }[event.key];
   if (!step || (from.tagName === "INPUT" && step[1] && !atEdge(from, step[1]))) return;
   const cell = from.closest("td");
   const row = cell.parentElement;
-  const next = row.parentElement.children[[...row.parentElement.children].indexOf(row) + step[0]]
-    ?.children[[...row.children].indexOf(cell) + step[1]];
+  const next =
+    row.parentElement.children[[...row.parentElement.children].indexOf(row) + step[0]]
+      ?.children[[...row.children].indexOf(cell) + step[1]];
   const target = next?.matches("[data-id]") ? next : next?.querySelector("[data-id]");
   if (!target) return;
   event.preventDefault();
