@@ -320,9 +320,9 @@ def _kinds(part: Pass, slid: Slide) -> Iterator[str]:
 
 def _summed(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
     """That several slidings are added up, where a number reads several planes."""
-    if part.slide is None:
+    base = None if part.slide is None else found.tensors[part.slide.base]
+    if base is None or len(list(base.planes())) == 1:
         return
-    base = found.tensors[part.slide.base]
     if any(len(planes_read(base, equation)) > 1 for equation in part.equations):
         yield say("summed", language)
 

@@ -23,6 +23,24 @@ function button(id, text, label, act) {
   return made;
 }
 
+// Fills a box with squares.  One that is there under the same key stays and gets other
+// numbers, so that little is laid out anew.
+function refill(box, squares) {
+  squares.forEach(({ key, ids, build }, i) => {
+    const there = box.children[i];
+    const stays = there?.dataset.key === key;
+    const square = stays ? there : build();
+    square.dataset.key = key;
+    const shown = ids.filter((id) => id !== null);
+    square.querySelectorAll("[data-id]").forEach((cell, k) => {
+      cell.dataset.id = shown[k];
+    });
+    if (!there) box.append(square);
+    else if (!stays) there.replaceWith(square);
+  });
+  while (box.children.length > squares.length) box.lastChild.remove();
+}
+
 // Options are pairs of a value and what is shown for it.
 function dropDown(id, options, value) {
   const made = options.map(([name, text]) =>

@@ -108,7 +108,7 @@ function shown(number) {
   return short.replace("-", "−");
 }
 
-// Rows and columns of a tensor, plane by plane: what stands in one square.
+// What stands in one square each: a tensor's rows and columns, plane by plane.
 const squaresOf = new WeakMap();
 
 function planes(tensor) {
@@ -118,21 +118,21 @@ function planes(tensor) {
 
 function cutIntoPlanes(tensor) {
   const spatial = tensor.axes.map((axis) => "hwrs".includes(axis));
+  const extents = tensor.shape.filter((_, i) => spatial[i]);
   const squares = new Map();
   tensor.labels.forEach((_, flat) => {
     const at = position(flat, tensor.shape);
-    const plane = at.filter((_, i) => !spatial[i]);
-    const key = plane.join();
-    if (!squares.has(key)) squares.set(key, { plane, cells: new Map() });
-    const place = at.filter((_, i) => spatial[i]);
-    squares.get(key).cells.set(place.join(), tensor.first + flat);
+    const plane = at.filter((_, i) => !spatial[i]).join();
+    if (!squares.has(plane)) squares.set(plane, []);
+    squares.get(plane).push(tensor.first + flat);
   });
-  const extents = tensor.shape.filter((_, i) => spatial[i]);
-  return [...squares.values()].map((square, i) => ({
-    ...square,
-    extents,
-    name: tensor.captions[i],
-  }));
+  const { captions } = tensor;
+  return [...squares.values()].map((ids, i) => ({ name: captions[i], extents, ids }));
+}
+
+// Which number of a square stands at a place.
+function idAt({ extents, ids }, place) {
+  return ids[place.reduce((flat, i, dim) => flat * extents[dim] + i, 0)];
 }
 
 function position(flat, shape) {

@@ -1,61 +1,53 @@
 // Squares of numbers, and where each number is shown: painting goes by id.
 
-// A square of a tensor's numbers; the given ones can be typed into.
-function squareTable(tensor, square) {
-  return tableOf(square.name, square, (place) =>
-    numberCell(square.cells.get(place.join()), tensor.given),
-  );
+// All squares of a tensor; the given ones can be typed into.
+function tensorSquares(tensor) {
+  const { name, shape, axes, given, captions } = tensor;
+  return {
+    key: JSON.stringify([name, shape, axes, given, captions]),
+    ids: planes(tensor).flatMap(({ ids }) => ids),
+    build() {
+      const squares = planes(tensor).map((one) =>
+        make(
+          "figure",
+          {},
+          caption(one),
+          gridOf(one, () => numberCell(given)),
+        ),
+      );
+      squares.forEach(makeReachable);
+      return make("div", { className: "tensor" }, ...squares);
+    },
+  };
 }
 
-function tensorFigures(tensor, shape) {
-  const squares = planes(tensor).map((square) => squareTable(tensor, square));
-  const figures = make("div", { className: "tensor", dataset: { shape } }, ...squares);
-  figures.querySelectorAll("table").forEach(makeReachable);
-  return figures;
+function caption({ name }) {
+  return make("figcaption", {}, name);
 }
 
-// The same squares for a tensor whose numbers are counted from elsewhere.
-function renumbered(figures, tensor) {
-  const ids = planes(tensor).flatMap((square) =>
-    rowsOf(square.extents)
-      .flat()
-      .map((place) => square.cells.get(place.join())),
-  );
-  figures.querySelectorAll("[data-id]").forEach((cell, i) => {
-    cell.dataset.id = ids[i];
-  });
-  return figures;
-}
-
-// A square that is only looked at; `from` says which number stands at a place.
-function plainTable(square, name = square.name, from = (place) => place) {
-  return tableOf(name, square, (place) =>
-    numberCell(square.cells.get(from(place).join()), false),
-  );
-}
-
-function tableOf(name, { extents }, cell) {
+// A grid of cells; which numbers they show is said afterwards.
+function gridOf({ name, extents }, cell) {
   const rows = rowsOf(extents).map((row) =>
     make("tr", { aria: { role: "row" } }, ...row.map(cell)),
   );
-  const grid = make(
-    "table",
-    { className: "square", aria: { role: "grid", label: name } },
-    ...rows,
-  );
-  return make("figure", {}, make("figcaption", {}, name), grid);
+  const aria = { role: "grid", label: name };
+  return make("table", { className: "square", aria }, ...rows);
 }
 
-function numberCell(id, isGiven) {
+function numberCell(isGiven) {
   if (!isGiven) {
-    return make("td", { tabIndex: -1, dataset: { id }, aria: { role: "gridcell" } });
+    return make("td", {
+      tabIndex: -1,
+      dataset: { id: "" },
+      aria: { role: "gridcell" },
+    });
   }
   const input = make("input", {
     type: "text",
     inputMode: "decimal",
     tabIndex: -1,
     spellcheck: false,
-    dataset: { id },
+    dataset: { id: "" },
   });
   return make("td", { className: "given", aria: { role: "gridcell" } }, input);
 }
@@ -89,7 +81,7 @@ function writeNumber(element, id, text) {
     element.setAttribute("aria-label", say("edit", { label }));
     return;
   }
-  (element.querySelector(".number") ?? element).textContent = text;
+  if (element.textContent !== text) element.textContent = text;
   element.setAttribute("aria-label", say("cell", { label, value }));
 }
 
@@ -124,8 +116,8 @@ function mark(id, role) {
 }
 
 // One cell of each square can be reached with Tab, the others with the arrows.
-function makeReachable(table) {
-  const cells = [...table.querySelectorAll("[data-id]")];
+function makeReachable(square) {
+  const cells = [...square.querySelectorAll("[data-id]")];
   cells.forEach((cell, i) => {
     cell.tabIndex = i === 0 ? 0 : -1;
   });

@@ -5,95 +5,28 @@ const stage = {
 
   // Draws the squares of a step; returns whether they are other ones than before.
   show(pass, equation) {
-    const read = pass.operands.map((name) => [name, squaresRead(name, equation)]);
-    const [result] = squaresRead(pass.out, { terms: [{ factors: [equation.id] }] });
-    const drawn = [...read.flatMap(([, squares]) => squares), result].map(
-      (square) => square.name,
-    );
-    const key = JSON.stringify([model.told.command, pass.out, drawn, state.language]);
+    const squares = this.squares(pass, equation);
+    const key = JSON.stringify(squares.map((square) => [square.key, square.ids[0]]));
     if (key === this.key) return false;
-    byId("stage").replaceChildren(...this.built(pass, new Map(read), result));
+    refill(byId("stage"), squares);
     this.key = key;
     return true;
   },
 
   // What lies still, what slides over it, what else is read, and what is computed.
-  built(pass, read, result) {
+  squares(pass, equation) {
     const { base, slider } = pass.slide ?? {};
-    const others = [...read.keys()].filter((name) => name !== base && name !== slider);
+    const read = (names) => names.flatMap((name) => squaresRead(name, equation));
+    const grounds = read(base ? [base] : []);
+    const sliders = read(slider ? [slider] : []);
+    const others = read(pass.operands.filter((name) => ![base, slider].includes(name)));
+    const [result] = squaresRead(pass.out, { terms: [{ factors: [equation.id] }] });
     return [
-      ...(read.get(base) ?? []).map((square) => this.ground(pass, square)),
-      ...(read.get(slider) ?? []).map((square, i) =>
-        signed(i ? "" : "⋆", this.lying(pass, square)),
-      ),
-      ...others.flatMap((name) =>
-        read.get(name).map((square) => signed(slider ? "+" : "", plainTable(square))),
-      ),
-      signed(pass.slide ? "=" : "→", plainTable(result)),
+      ...grounds.map((square) => ground(pass, square)),
+      ...sliders.map((square, i) => still(i ? "" : "⋆", lying(pass, square))),
+      ...others.map((square) => still(slider ? "+" : "", square)),
+      still(pass.slide ? "=" : "→", result),
     ];
-  },
-
-  ground(pass, square) {
-    const { tracks, outside } = pass.slide;
-    const rows = rowsOf(tracks.map((track) => track.reads.length)).map((row) =>
-      make(
-        "tr",
-        { aria: { role: "row" } },
-        ...row.map((place) =>
-          this.groundCell(tracks, square, place, shown(fromJson(outside))),
-        ),
-      ),
-    );
-    const { name } = square;
-    const table = make(
-      "table",
-      { className: "square ground", aria: { role: "grid", label: name } },
-      ...rows,
-    );
-    const frame = make("div", { className: "frame", ariaHidden: "true" });
-    return make(
-      "figure",
-      { className: "base" },
-      make("figcaption", {}, name),
-      make("div", { className: "laid" }, table, frame),
-    );
-  },
-
-  groundCell(tracks, square, place, outside) {
-    const read = place.map((i, dim) => tracks[dim].reads[i]);
-    const isZero = read.includes(null);
-    const number = make("span", { className: "number" });
-    const tag = make("span", { className: "tag", ariaHidden: "true" });
-    const cell = make(
-      "td",
-      {
-        className: "place",
-        dataset: { place: place.join() },
-        aria: { role: "gridcell" },
-      },
-      number,
-      tag,
-    );
-    if (isZero) {
-      const inside = place.every((i, dim) => isBetween(tracks[dim].reads, i));
-      cell.classList.add("outside", inside ? "gap" : "padding");
-      number.textContent = outside;
-      cell.setAttribute(
-        "aria-label",
-        say(inside ? "gap" : "outside", { value: outside }),
-      );
-    } else {
-      cell.dataset.id = square.cells.get(read.join());
-      cell.tabIndex = -1;
-    }
-    return cell;
-  },
-
-  // The slider, rotated where it lies so.
-  lying(pass, square) {
-    const { turned, tracks } = pass.slide;
-    const name = turned ? say(`lying.${turned}`, { name: square.name }) : square.name;
-    return plainTable(square, name, (place) => turnedPlace(tracks, place));
   },
 
   // Lays the slider at the step: a frame around it, and at each tap what multiplies.
@@ -106,18 +39,14 @@ const stage = {
       );
       for (const cell of cells.values()) {
         cell.classList.remove("under");
-        cell.lastChild.textContent = "";
+        delete cell.dataset.tag;
       }
       for (const { place, tap } of taps) {
         const cell = cells.get(place.join());
         cell.classList.add("under");
-        if (slider)
-          cell.lastChild.textContent = this.tag(
-            equation,
-            slider,
-            cell,
-            turnedPlace(tracks, tap),
-          );
+        const tag =
+          slider && this.tag(equation, slider, cell, turnedPlace(tracks, tap));
+        if (tag) cell.dataset.tag = tag;
       }
       moveFrame(
         table,
@@ -137,7 +66,7 @@ const stage = {
     const id = term
       ? term.factors.find((one) => model.owners[one].name === slider)
       : all.length === 1
-        ? all[0].cells.get(tap.join())
+        ? idAt(all[0], tap)
         : undefined;
     if (id === undefined) return "";
     return `×${state.show === "letters" ? model.labels[id] : shown(model.values[id])}`;
@@ -159,23 +88,81 @@ const stage = {
   },
 };
 
-// A square with the sign before it, which stay together.
-function signed(sign, square) {
-  return make(
-    "div",
-    { className: "signed" },
-    make("span", { className: "sign", ariaHidden: "true" }, sign),
-    square,
-  );
+// What lies still, with what the slider may meet outside it, and the frame that slides.
+function ground(pass, square) {
+  const { tracks, outside } = pass.slide;
+  const reads = tracks.map((track) => track.reads);
+  const places = rowsOf(reads.map((row) => row.length)).flat();
+  const { name } = square;
+  const value = shown(fromJson(outside));
+  return {
+    key: JSON.stringify(["ground", name, reads, value, state.language]),
+    ids: places.map((place) => {
+      const read = place.map((i, dim) => reads[dim][i]);
+      return read.includes(null) ? null : idAt(square, read);
+    }),
+    build() {
+      const extents = reads.map((row) => row.length);
+      const grid = gridOf({ name, extents }, (place) =>
+        groundCell(reads, place, value),
+      );
+      grid.classList.add("ground");
+      const frame = make("div", { className: "frame", ariaHidden: "true" });
+      const laid = make("div", { className: "laid" }, grid, frame);
+      return make("figure", { className: "base" }, caption(square), laid);
+    },
+  };
+}
+
+function groundCell(reads, place, value) {
+  const dataset = { place: place.join() };
+  const aria = { role: "gridcell" };
+  if (place.every((i, dim) => reads[dim][i] !== null)) {
+    dataset.id = "";
+    return make("td", { className: "place", tabIndex: -1, dataset, aria });
+  }
+  const inside = place.every((i, dim) => isBetween(reads[dim], i));
+  aria.label = say(inside ? "gap" : "outside", { value });
+  const className = `place outside ${inside ? "gap" : "padding"}`;
+  return make("td", { className, dataset, aria }, value);
+}
+
+// The slider, rotated where it lies so.
+function lying(pass, square) {
+  const { turned, tracks } = pass.slide;
+  const name = turned ? say(`lying.${turned}`, { name: square.name }) : square.name;
+  const { extents } = square;
+  const ids = rowsOf(extents)
+    .flat()
+    .map((place) => idAt(square, turnedPlace(tracks, place)));
+  return { name, extents, ids };
+}
+
+// A square that is only looked at, with the sign before it, which stay together.
+function still(sign, { name, extents, ids }) {
+  return {
+    key: JSON.stringify([sign, name, extents]),
+    ids,
+    build: () =>
+      make(
+        "div",
+        { className: "signed" },
+        make("span", { className: "sign", ariaHidden: "true" }, sign),
+        make(
+          "figure",
+          {},
+          caption({ name }),
+          gridOf({ name, extents }, () => numberCell(false)),
+        ),
+      ),
+  };
 }
 
 // The squares of a tensor that an equation reads; the first if it reads none.
 function squaresRead(name, equation) {
   const all = planes(model.tensors.get(name));
   const read = new Set(reads(equation));
-  const used = all.filter((square) =>
-    [...square.cells.values()].some((id) => read.has(id)),
-  );
+  const used = all.filter((square) => square.ids.some((id) => read.has(id)));
   return used.length ? used : all.slice(0, 1);
 }
 

@@ -114,19 +114,8 @@ function buildPasses() {
   );
 }
 
-// Squares of the same shape stay, so that a change costs no more than it has to.
 function buildTensors() {
-  const drawn = [...byId("tensors").children].map((one) => [one.dataset.shape, one]);
-  const known = new Map(drawn);
-  byId("tensors").replaceChildren(
-    ...model.told.tensors.map((tensor) => {
-      const { name, shape, axes, given, captions } = tensor;
-      const key = JSON.stringify([name, shape, axes, given, captions]);
-      return known.has(key)
-        ? renumbered(known.get(key), tensor)
-        : tensorFigures(tensor, key);
-    }),
-  );
+  refill(byId("tensors"), model.told.tensors.map(tensorSquares));
   const given = model
     .given()
     .map((tensor) => tensor.name)
