@@ -60,6 +60,19 @@ def test_nothing_is_compiled_or_run(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_terminal_without_chinese_letters_gets_escapes() -> None:
+    done = subprocess.run(
+        [*COMMAND, "explain", "--language", "zh", "--pass", "forward"],
+        env=child_environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert r"\u524d" in done.stdout
+    assert "O22 = X22*F11" in done.stdout
+
+
 BAD = [
     ("--input 0x3", "'--input': input is '0x3', out of range"),
     ("--input -3x3", "out of range"),

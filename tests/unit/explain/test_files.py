@@ -95,3 +95,10 @@ def test_text_markdown_and_latex_of_everything() -> None:
     assert ARTICLE.markdown().count("```text") == 11
     pytest.importorskip("sympy", reason="prints LaTeX")
     assert ARTICLE.latex().count(r"\begin{align*}") == 3
+
+
+def test_powers_of_ten_are_written_out_in_latex() -> None:
+    pytest.importorskip("sympy", reason="prints LaTeX")
+    numbers = {"X": [1.5e-7], "F": [2e8], "dO": [1]}
+    found = explain.explain(input=(1, 1), kernel=1, values=numbers)
+    assert r"1.5 \cdot 10^{-7} \cdot 200000000 \\" in found.latex()

@@ -1,0 +1,133 @@
+"""What is said of a pass is true: each sentence is read and worked out with SciPy."""
+
+import itertools
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from explain_cases import values_of
+from scipy import signal
+
+from rot180 import explain
+
+Array = np.ndarray[Any, Any]
+ONE = (
+    r"(\w+) is the (full )?(correlation|true convolution) of (\w+) "
+    r"with (the \w+ )?(\w+)"
+)
+STEPS = (
+    r"(\w+) correlates (\w+) with (\w+)"
+    r"(?: dilated by the stride (\d))?(?:, stepping by the dilation (\d))?\."
+)
+SLIDES = (
+    r"(\w+) slides the (\w+ )?filter(?:, dilated by (\d),)? over (\w+)"
+    r"(?: dilated by the stride (\d))?(?:, cropped by the padding (\d))?\."
+)
+BACK = (
+    r"Backward it is a convolution: (\w+) (correlates|is the true convolution of) (\w+)"
+)
+CASES = [
+    {"layer": layer, "flip": flip, "stride": stride, "dilation": dilation,
+     "padding": padding, "input": size, "kernel": kernel}
+    for layer, flip, stride, dilation, padding, (size, kernel) in itertools.product(
+        ("conv", "conv_transpose"), (False, True), (1, 2), (1, 2), (0, 1),
+        [((7, 6), (3, 2)), ((8,), (3,))],
+    )
+]  # fmt: skip
+
+
+def _spread(array: Array, step: int) -> Array:
+    """Puts zeros between the numbers, in all dimensions."""
+    wide = np.zeros([(n - 1) * step + 1 for n in array.shape])
+    wide[(slice(None, None, step),) * array.ndim] = array
+    return wide
+
+
+def _cropped(array: Array, padding: int, shape: tuple[int, ...]) -> Array:
+    """Cuts `padding` off each side; what no window of a stride reached is 0."""
+    whole = np.zeros([n + 2 * padding for n in shape])
+    whole[tuple(slice(n) for n in array.shape)] = array
+    return whole[tuple(slice(padding, padding + n) for n in shape)]
+
+
+def _worked_out(found: explain.Explanation, part: explain.Pass) -> Array:
+    """Does what the sentences of a pass say."""
+    setting, text = found.setting, " ".join(explain.sentences(part, found)[1:])
+    padding, stride = setting.padding[0][0], setting.stride[0]
+    dilation = setting.dilation[0]
+    array = {
+        name: np.reshape(list(values_of(found)[name].values()), tensor.extents)
+        for name, tensor in found.tensors.items()
+    }
+    shape = found.tensors[part.out].extents
+    if said := re.search(BACK, text):
+        act = signal.correlate if said[2] == "correlates" else signal.convolve
+        other = _spread(array["F"], dilation)
+        result = act(np.pad(array[said[3]], padding), other, "valid")
+        result = result[(slice(None, None, stride),) * result.ndim]
+    elif said := re.search(ONE, text):
+        _, full, what, base, turned, slider = said.groups()
+        act = signal.correlate if what == "correlation" else signal.convolve
+        other = np.flip(array[slider]) if turned else array[slider]
+        if full:
+            result = act(array[base], other, "full")
+        elif part.name == "forward":
+            ground = np.pad(array[base], padding)
+            result = act(ground, _spread(other, dilation), "valid")
+            result = result[(slice(None, None, stride),) * result.ndim]
+        else:
+            result = act(np.pad(array[base], padding), other, "valid")
+    elif said := re.search(STEPS, text):
+        _, base, slider, apart, step = said.groups()
+        other = _spread(array[slider], int(apart or 1))
+        result = signal.correlate(np.pad(array[base], padding), other, "valid")
+        result = result[(slice(None, None, int(step or 1)),) * result.ndim]
+        result = result[tuple(slice(n) for n in shape)]
+    elif said := re.search(SLIDES, text):
+        _, turned, apart, base, wide, crop = said.groups()
+        other = _spread(array["F"], int(apart or 1))
+        other = np.flip(other) if turned else other
+        result = signal.correlate(_spread(array[base], int(wide or 1)), other, "full")
+        result = _cropped(result, int(crop or 0), shape)
+    else:
+        assert "lays a copy of F" in text
+        result = signal.convolve(_spread(array["X"], stride), _forward(found, array))
+        result = _cropped(result, padding, shape)
+    return np.flip(result) if "comes out" in text else result
+
+
+def _forward(found: explain.Explanation, array: dict[str, Array]) -> Array:
+    copy = _spread(array["F"], found.setting.dilation[0])
+    return np.flip(copy) if found.setting.flip else copy
+
+
+@pytest.mark.parametrize(
+    "parameters", CASES, ids=lambda p: "-".join(map(str, p.values()))
+)
+def test_what_is_said_is_what_is_computed(parameters: dict[str, Any]) -> None:
+    found = explain.explain(**parameters)
+    for part in found.passes:
+        right = np.reshape(
+            list(values_of(found)[part.out].values()), found.tensors[part.out].extents
+        )
+        np.testing.assert_array_equal(
+            np.rint(_worked_out(found, part)),
+            right,
+            str(explain.sentences(part, found)),
+        )
+
+
+def test_both_languages_say_as_much() -> None:
+    for parameters in CASES:
+        found = explain.explain(**parameters)
+        for part in found.passes:
+            english, chinese = (
+                explain.sentences(part, found, language) for language in ("en", "zh")
+            )
+            assert len(english) == len(chinese)
+            numbers = (
+                sorted(re.findall(r"\d+", " ".join(said)))
+                for said in (english, chinese)
+            )
+            assert next(numbers) == next(numbers)
