@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
 
-from rich.cells import cell_len
-
 from rot180.errors import ArgumentError
 from rot180.explain._squares import Mark, Square, Squares
 from rot180.explain._text import folded
@@ -70,6 +68,8 @@ class Drawing:
 
     def write(self, x: float, y: float, text: str, kind: str) -> float:
         """Adds a line of text; returns where it ends."""
+        from rich.cells import cell_len
+
         self.add("text", text, x=x, y=y, kind=kind)
         end = x + _WIDTHS[kind] * cell_len(text)
         self.reach(end, y + 4)
