@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rot180 import ops
 from rot180.errors import ArgumentError
 from rot180.explain._code import _jax, _numpy, _rot180, _torch
-from rot180.explain._code._parts import Lines, Part
+from rot180.explain._code._parts import Lines, Part, loss
 from rot180.explain._equations import Values
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _in_torch(found: Explanation, parts: list[Part]) -> Lines:
     for part in parts:
         lines += _torch.forward(part)
     if found.setting.layer == "network":
-        lines += [*_torch.loss(parts[-1].y), "E.backward()"]
+        lines += [*loss(parts[-1].y), "E.backward()"]
     else:
         lines += [f"{parts[0].y}.backward(d{parts[0].y})"]
     gradients = _gradients(found)
@@ -171,7 +171,7 @@ def _in_jax(found: Explanation, parts: list[Part]) -> Lines:
     body = _channels(inputs, parts, _jax.first)
     for part in parts:
         body += _jax.forward(part)
-    body += _jax.loss(parts[-1].y) if is_network else []
+    body += loss(parts[-1].y) if is_network else []
     body += _channels(names[:1], parts, _jax.last)
     function = "error" if is_network else "layer"
     head = [*_NUMPY, *_jax.HEAD] if any("np.nd" in line for line in body) else _jax.HEAD
@@ -202,7 +202,7 @@ def _in_rot180(found: Explanation, parts: list[Part]) -> Lines:
         backward = [line for part in parts for line in _rot180.backward(part)]
         return [*lines, *body, *backward, *_printed(names)]
     body = [f"{_list(sources)} = {_list(sources, _GIVEN)}", *body]
-    body += [*_rot180.loss(parts[-1].y), "return E"]
+    body += [*loss(parts[-1].y), "return E"]
     given = ", ".join(f'"{name}": {name}' for name in sources)
     lines += ["", "def error(given):", *(f"    {line}" for line in body), "", ""]
     lines += [f"E, slopes = rot180.value_and_grad(error)({{{given}}})"]

@@ -47,11 +47,6 @@ def forward(part: Part) -> Lines:
     return list(_FORWARD[part.kind](part))
 
 
-def loss(output: str) -> Lines:
-    """Returns the line of the loss."""
-    return [f"E = (({output} - T) ** 2).sum() / 2"]
-
-
 def _conv(part: Part) -> Iterator[str]:
     yield f"{part.y} = {_correlated(part, part.x, part.w)}"
     yield from _bias(part)

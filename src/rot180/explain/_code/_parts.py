@@ -130,6 +130,11 @@ def options(**given: object) -> str:
     return "".join(f", {name}={v!r}" for name, v in given.items() if v is not None)
 
 
+def loss(output: str) -> Lines:
+    """Returns the line of the loss, where a framework differentiates it."""
+    return [f"E = (({output} - T) ** 2).sum() / 2"]
+
+
 def letters(part: Part) -> str:
     """Returns the letters of a tap, as a loop unpacks them."""
     taps = ops.taps(part.rank)

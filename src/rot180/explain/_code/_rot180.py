@@ -25,11 +25,6 @@ def backward(part: Part) -> Lines:
     return list(_backward(part))
 
 
-def loss(output: str) -> Lines:
-    """Returns the line of the loss."""
-    return [f"E = (({output} - T) ** 2).sum() / 2"]
-
-
 def _call(part: Part) -> str:
     if part.kind == "relu":
         return f"rot180.relu({part.x})"

@@ -38,11 +38,6 @@ def forward(part: Part) -> Lines:
     return list(_FORWARD[part.kind](part))
 
 
-def loss(output: str) -> Lines:
-    """Returns the line of the loss."""
-    return [f"E = (({output} - T) ** 2).sum() / 2"]
-
-
 def _conv(part: Part) -> Iterator[str]:
     window = part.window
     x, padding = part.x, _symmetric(window.padding)
