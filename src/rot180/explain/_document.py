@@ -17,7 +17,7 @@ from rot180.explain._text import line
 from rot180.explain._words import LANGUAGES, sentences, title, turn
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
 
 FORMAT: Final = 1
@@ -25,7 +25,7 @@ Json: TypeAlias = dict[str, Any]
 Ids: TypeAlias = Mapping[Cell, int]
 
 
-def document(found: Explanation, *, texts: bool = True) -> Json:
+def document(found: Explained, *, texts: bool = True) -> Json:
     """Returns an explanation as dicts, lists, texts and numbers.
 
     Args:
@@ -51,7 +51,7 @@ def document(found: Explanation, *, texts: bool = True) -> Json:
     }
 
 
-def command(found: Explanation) -> str:
+def command(found: Explained) -> str:
     """Returns the command line that explains the same.
 
     Numbers that were passed have to be in a file; it is called `FILE`.
@@ -74,7 +74,7 @@ def _numbered(tensors: Mapping[str, Tensor]) -> Ids:
     return {cell: number for number, cell in enumerate(cells)}
 
 
-def _tensor(found: Explanation, tensor: Tensor, ids: Ids) -> Json:
+def _tensor(found: Explained, tensor: Tensor, ids: Ids) -> Json:
     values = None
     if found.values is not None:
         values = [number(value) for value in found.values[tensor.name].values()]
@@ -97,7 +97,7 @@ def number(value: Number) -> Number | str:
     return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
-def _pass(found: Explanation, part: Pass, ids: Ids, *, texts: bool) -> Json:
+def _pass(found: Explained, part: Pass, ids: Ids, *, texts: bool) -> Json:
     equations = [_equation(equation, ids) for equation in part.equations]
     if texts:
         for told, equation in zip(equations, part.equations, strict=True):

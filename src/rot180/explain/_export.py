@@ -16,7 +16,7 @@ from rot180.explain._text import folded
 from rot180.explain._words import Language, say, sentences, title
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
 
 # Single numbers, each with its pass; all of the passes where there are none.
@@ -25,7 +25,7 @@ Cells = Sequence[tuple["Pass", Cell]]
 _COLUMNS: Final = 88
 
 
-def to_text(found: Explanation, language: Language = "en", width: int = 88) -> str:
+def to_text(found: Explained, language: Language = "en", width: int = 88) -> str:
     """Returns what the terminal shows, without colours."""
     from rich.console import Console
 
@@ -37,13 +37,13 @@ def to_text(found: Explanation, language: Language = "en", width: int = 88) -> s
     return "\n".join(row.rstrip() for row in page.getvalue().splitlines()) + "\n"
 
 
-def to_json(found: Explanation) -> str:
+def to_json(found: Explained) -> str:
     """Returns the document with every term list, see `rot180.explain.document`."""
     return json.dumps(document(found), ensure_ascii=False) + "\n"
 
 
 def to_markdown(
-    found: Explanation,
+    found: Explained,
     passes: Sequence[Pass] | None = None,
     cells: Cells = (),
     language: Language = "en",
@@ -61,7 +61,7 @@ def to_markdown(
 
 
 def _markdown(
-    found: Explanation, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
     yield f"# {say(f'layer.{found.setting.layer}', language).capitalize()}\n"
     yield f"    {command_of(found, passes, cells)}\n"
@@ -83,7 +83,7 @@ def _markdown(
         )
 
 
-def command_of(found: Explanation, passes: Sequence[Pass], cells: Cells) -> str:
+def command_of(found: Explained, passes: Sequence[Pass], cells: Cells) -> str:
     """Returns the command line, with the options that choose passes and a number."""
     words, names = [command(found)], {part.name for part in passes}
     if len(names) == 1 and len(passes) < len(found.passes):
@@ -107,7 +107,7 @@ def _fenced(lines: Sequence[str]) -> Iterator[str]:
     yield "```\n"
 
 
-def _grids(found: Explanation, names: Sequence[str]) -> list[str]:
+def _grids(found: Explained, names: Sequence[str]) -> list[str]:
     """Returns tensors side by side, as lines of text."""
     from rot180.explain._blocks import beside
     from rot180.explain._terminal import block
@@ -126,7 +126,7 @@ def chosen(part: Pass, cells: Cells) -> list[Equation]:
 
 
 def to_mathml(
-    found: Explanation,
+    found: Explained,
     passes: Sequence[Pass] | None = None,
     cells: Cells = (),
     language: Language = "en",
@@ -143,7 +143,7 @@ def to_mathml(
 
 
 def _mathml(
-    found: Explanation, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
     name = escape(say(f"layer.{found.setting.layer}", language))

@@ -14,7 +14,7 @@ from rot180.explain._words import Language, say, title
 
 if TYPE_CHECKING:
     from rot180.explain._equations import Cell, Equation, Position
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
     from rot180.explain._slide import Slide
 
@@ -117,7 +117,7 @@ class Drawing:
 
 
 def svg(
-    found: Explanation,
+    found: Explained,
     passes: Iterable[Pass],
     cells: Sequence[tuple[Pass, Cell]] = (),
     language: Language = "en",
@@ -144,7 +144,7 @@ def svg(
     )
 
 
-def _width(found: Explanation) -> float:
+def _width(found: Explained) -> float:
     """Width of a cell that holds each number, and each as a factor."""
     squares = Squares(found)
     cells = (cell for tensor in found.tensors.values() for cell in tensor.cells())
@@ -177,7 +177,7 @@ def _document(drawing: Drawing, titles: Iterable[str]) -> str:
 class _Artist:
     """Draws passes of an explanation, each below the last; says where each ends."""
 
-    found: Explanation
+    found: Explained
     language: Language
     drawing: Drawing
 

@@ -11,7 +11,7 @@ from rot180.explain._symbols import Symbols
 from rot180.explain._words import Language, say, sentences, title
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
 
 # Letters and signs of a line, as it is read.
@@ -34,7 +34,7 @@ _DEPTH: Final = {"{": 1, "}": -1, r"\left": 1, r"\right": -1}
 
 
 def to_latex(
-    found: Explanation,
+    found: Explained,
     passes: Sequence[Pass] | None = None,
     cells: Cells = (),
     language: Language = "en",
@@ -51,7 +51,7 @@ def to_latex(
 
 
 def _latex(
-    found: Explanation, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
     packages = "amsmath" if language == "en" else "amsmath,ctex"

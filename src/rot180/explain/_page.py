@@ -19,7 +19,7 @@ from rot180.explain._setting import PARAMETERS
 from rot180.explain._words import LANGUAGES
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
 
 # Bytes of the largest page.
 MOST_BYTES: Final = 500_000
@@ -33,7 +33,7 @@ VIEW: Final = ("pass", "cell", "show", "language", "theme")
 
 
 def page(
-    found: Explanation,
+    found: Explained,
     *,
     view: Mapping[str, str] | None = None,
     served: bool = False,
@@ -81,7 +81,7 @@ def page(
     return html
 
 
-def checked(found: Explanation, view: Mapping[str, str]) -> dict[str, str]:
+def checked(found: Explained, view: Mapping[str, str]) -> dict[str, str]:
     """Returns a view, with the pass that its cell belongs to.
 
     Raises:

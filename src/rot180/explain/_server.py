@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from rot180.errors import ArgumentError, Rot180Error
 from rot180.explain._document import document
 from rot180.explain._equations import Values
-from rot180.explain._explanation import LETTERS, RANDOM, Explanation, explained
+from rot180.explain._explained import LETTERS, RANDOM, Explained, explained
 from rot180.explain._extra import need
 from rot180.explain._page import VIEW, checked, page, policy
 from rot180.explain._setting import PARAMETERS, setting
@@ -89,7 +89,7 @@ class _Headed:
 
 
 def serve(
-    found: Explanation,
+    found: Explained,
     *,
     view: Mapping[str, str] | None = None,
     port: int = PORT,
@@ -134,7 +134,7 @@ def _listening(port: int) -> socket.socket:
     return listener
 
 
-def query_of(found: Explanation) -> dict[str, str]:
+def query_of(found: Explained) -> dict[str, str]:
     """Returns the query that asks for an explanation, with numbers that were passed."""
     query = found.setting.words()
     if found.seed:
@@ -242,7 +242,7 @@ def _query(request: Request) -> dict[str, str]:
     return dict(items)
 
 
-def read_explanation(query: Mapping[str, str]) -> Explanation:
+def read_explanation(query: Mapping[str, str]) -> Explained:
     """Returns the explanation that a query asks for.
 
     With `fit=true` numbers that do not fit their tensor are drawn anew; else they are

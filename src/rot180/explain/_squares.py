@@ -14,7 +14,7 @@ from rot180.explain._text import number
 from rot180.explain._words import Language, say, turn
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
 
 # What a number is for the one that is looked at: of the first operand, of another, or
@@ -58,7 +58,7 @@ class Square:
 class Squares:
     """Makes the squares of an explanation."""
 
-    found: Explanation
+    found: Explained
     language: Language = "en"
 
     def shown(self, cell: Cell) -> str:

@@ -14,7 +14,7 @@ from rot180.explain._text import number, stands_alone, steps
 from rot180.notation import dual
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
 
 # Expressions of SymPy, which has no types.
 Expression = Any
@@ -27,7 +27,7 @@ class Symbols:
         MissingPackageError: SymPy is not installed.
     """
 
-    def __init__(self, found: Explanation) -> None:
+    def __init__(self, found: Explained) -> None:
         self._sympy = need("sympy")
         self._found = found
         self._latex: dict[Expression, str] = {}
@@ -210,9 +210,7 @@ class Proof:
     holds: dict[str, bool]
 
 
-def prove(
-    found: Explanation, passes: Sequence[Pass] | None = None
-) -> tuple[Proof, ...]:
+def prove(found: Explained, passes: Sequence[Pass] | None = None) -> tuple[Proof, ...]:
     """Differentiates the error by everything that is given, and compares.
 
     The error is that of a network, or else `E = sum of dO * O`, whose gradient with
@@ -239,7 +237,7 @@ def prove(
 class _Algebra:
     """All numbers as polynomials in those that are given."""
 
-    def __init__(self, found: Explanation) -> None:
+    def __init__(self, found: Explained) -> None:
         sympy = need("sympy")
         self._found = found
         self._values = found.numbered().values or Values()

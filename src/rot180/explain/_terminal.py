@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rot180.explain._equations import Cell, Equation
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
     from rot180.explain._passes import Pass
     from rot180.explain._slide import Slide
 
@@ -47,7 +47,7 @@ class Printer:
         language: `"en"` or `"zh"`.
     """
 
-    found: Explanation
+    found: Explained
     console: Console
     language: Language = "en"
 

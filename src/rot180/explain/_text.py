@@ -12,7 +12,7 @@ from rot180.explain._tensors import Names
 from rot180.notation import join_terms
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
 
 # How a factor is written, and whether a choice holds.
 Write: TypeAlias = Callable[[Cell], str]
@@ -44,13 +44,13 @@ def numbers(equation: Equation, values: Values) -> str:
     )
 
 
-def line(equation: Equation, found: Explanation) -> str:
+def line(equation: Equation, found: Explained) -> str:
     """Returns an equation in letters and in numbers, and its value."""
     name, sides = steps(equation, found)
     return name + "".join(f" {sign} {side}" for sign, side in sides)
 
 
-def steps(equation: Equation, found: Explanation) -> tuple[str, list[tuple[str, str]]]:
+def steps(equation: Equation, found: Explained) -> tuple[str, list[tuple[str, str]]]:
     """Returns a number's name and what it equals: letters, numbers, value.
 
     Before each stands `=`, or `≈` where a number in it is rounded.
@@ -68,7 +68,7 @@ def steps(equation: Equation, found: Explanation) -> tuple[str, list[tuple[str, 
     return found.names.label(equation.cell), kept
 
 
-def folded(equation: Equation, found: Explanation, width: int) -> list[str]:
+def folded(equation: Equation, found: Explained, width: int) -> list[str]:
     """Returns an equation in lines, broken before signs where it is longer than one."""
     whole = line(equation, found)
     if len(whole) <= width:

@@ -11,7 +11,7 @@ from rot180.explain._slide import Slide, Track, planes_read
 from rot180.notation import dual
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
 
 Language: TypeAlias = Literal["en", "zh"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
@@ -232,7 +232,7 @@ def say(key: str, language: Language, **filled: object) -> str:
     return text.replace("） ", "）")
 
 
-def title(part: Pass, found: Explanation, language: Language = "en") -> str:
+def title(part: Pass, found: Explained, language: Language = "en") -> str:
     """Returns what a pass computes: `backward: dF, the gradient of the filter`."""
     text = say(f"title.{part.name}", language, out=part.out)
     if found.setting.layer != "network" or part.layer == "loss":
@@ -242,13 +242,13 @@ def title(part: Pass, found: Explanation, language: Language = "en") -> str:
 
 
 def sentences(
-    part: Pass, found: Explanation, language: Language = "en"
+    part: Pass, found: Explained, language: Language = "en"
 ) -> tuple[str, ...]:
     """Returns what a pass does: what slides over what, as which convolution."""
     return tuple(_sentences(part, found, language))
 
 
-def _sentences(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
+def _sentences(part: Pass, found: Explained, language: Language) -> Iterator[str]:
     if part.layer in CONV and part.name != "bias_grad":
         yield from _convolution(part, language)
         yield from _summed(part, found, language)
@@ -318,7 +318,7 @@ def _kinds(part: Pass, slid: Slide) -> Iterator[str]:
         yield from ["cut_off"] if is_cut else []
 
 
-def _summed(part: Pass, found: Explanation, language: Language) -> Iterator[str]:
+def _summed(part: Pass, found: Explained, language: Language) -> Iterator[str]:
     """That several slidings are added up, where a number reads several planes."""
     base = None if part.slide is None else found.tensors[part.slide.base]
     if base is None or len(list(base.planes())) == 1:

@@ -8,7 +8,7 @@ from explain_cases import draw
 
 from rot180 import explain, ops
 from rot180.errors import ArgumentError, Rot180Error
-from rot180.explain._explanation import explained
+from rot180.explain._explained import explained
 from rot180.explain._setting import setting
 
 

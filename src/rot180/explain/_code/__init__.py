@@ -12,7 +12,7 @@ from rot180.explain._code._parts import Lines, Part, loss
 from rot180.explain._equations import Values
 
 if TYPE_CHECKING:
-    from rot180.explain._explanation import Explanation
+    from rot180.explain._explained import Explained
 
 __all__ = ["FRAMEWORKS", "program", "template"]
 
@@ -30,7 +30,7 @@ def slot(name: str) -> str:
     return f"\u27e6{name}\u27e7"
 
 
-def program(found: Explanation, framework: str) -> str:
+def program(found: Explained, framework: str) -> str:
     """Returns a program that computes all that is explained, with its numbers.
 
     Args:
@@ -47,7 +47,7 @@ def program(found: Explanation, framework: str) -> str:
     return text
 
 
-def template(found: Explanation, framework: str) -> str:
+def template(found: Explained, framework: str) -> str:
     """Returns the program with slots in place of the numbers, such as `⟦X⟧`."""
     if framework not in FRAMEWORKS:
         raise ArgumentError(
@@ -63,9 +63,7 @@ def template(found: Explanation, framework: str) -> str:
     return "\n".join(_PROGRAMS[framework](found, parts)) + "\n"
 
 
-def _given(
-    found: Explanation, make: Callable[[str, tuple[int, ...], str], str]
-) -> Lines:
+def _given(found: Explained, make: Callable[[str, tuple[int, ...], str], str]) -> Lines:
     return [make(n, found.tensors[n].shape, slot(n)) for n in found.given]
 
 
@@ -87,13 +85,13 @@ def _is_moved(name: str, parts: list[Part]) -> bool:
     return all(name.removeprefix("d") != part.b for part in parts) and name != "E"
 
 
-def _results(found: Explanation, parts: list[Part]) -> tuple[str, ...]:
+def _results(found: Explained, parts: list[Part]) -> tuple[str, ...]:
     """The output or the error, then the gradients of all that is given."""
     first = parts[-1].y if found.setting.layer != "network" else "E"
     return (first, *_gradients(found))
 
 
-def _gradients(found: Explanation) -> tuple[str, ...]:
+def _gradients(found: Explained) -> tuple[str, ...]:
     computed = [part.out for part in found.passes]
     return tuple(f"d{n}" for n in found.given if f"d{n}" in computed)
 
@@ -102,7 +100,7 @@ def _printed(names: Iterable[str]) -> Lines:
     return ["", f'print({", ".join(names)}, sep="\\n\\n")']
 
 
-def _sources(found: Explanation) -> tuple[str, ...]:
+def _sources(found: Explained) -> tuple[str, ...]:
     return tuple(name[1:] for name in _gradients(found))
 
 
@@ -115,7 +113,7 @@ def _list(names: Iterable[str], form: str = "{}") -> str:
 # ------------------------------------------------------------------ by framework
 
 
-def _in_numpy(found: Explanation, parts: list[Part]) -> Lines:
+def _in_numpy(found: Explained, parts: list[Part]) -> Lines:
     names = _results(found, parts)
     lines = [*_numpy.HEAD, "", *_given(found, _numpy.given)]
     lines += _channels(found.given, parts, _numpy.first)
@@ -134,7 +132,7 @@ def _in_numpy(found: Explanation, parts: list[Part]) -> Lines:
     return [*lines, *(["", *back] if back else []), *_printed(names)]
 
 
-def _in_torch(found: Explanation, parts: list[Part]) -> Lines:
+def _in_torch(found: Explained, parts: list[Part]) -> Lines:
     sources, names = _sources(found), _results(found, parts)
     lines = [*_torch.HEAD, ""]
     for name in found.given:
@@ -164,7 +162,7 @@ def _in_torch(found: Explanation, parts: list[Part]) -> Lines:
 _NUMPY: Final = ["import numpy as np", ""]
 
 
-def _in_jax(found: Explanation, parts: list[Part]) -> Lines:
+def _in_jax(found: Explained, parts: list[Part]) -> Lines:
     names, sources = _results(found, parts), _sources(found)
     is_network = found.setting.layer == "network"
     inputs = [*sources, *(["T"] if is_network else [])]
@@ -194,7 +192,7 @@ _GIVEN: Final = 'given["{}"]'
 _SLOPES: Final = 'slopes["{}"]'
 
 
-def _in_rot180(found: Explanation, parts: list[Part]) -> Lines:
+def _in_rot180(found: Explained, parts: list[Part]) -> Lines:
     names, sources = _results(found, parts), _sources(found)
     lines = [*_rot180.HEAD, "", *_given(found, _rot180.given), ""]
     body = [line for part in parts for line in _rot180.forward(part)]
