@@ -1,12 +1,15 @@
 """Random things to explain, with what the reference says of them."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from formula_reader import Place
 
 from rot180 import explain, ops
+from rot180.errors import ShapeError
 from rot180.runtime import reference
 
 Array = np.ndarray[Any, Any]
@@ -18,13 +21,13 @@ _SHARED = 2520
 class Example:
     """One configuration: its parameters, the numbers given and all right numbers.
 
-    Of a maximum pooling also which number each maximum took, by its position.
+    Of a maximum pooling also which number each maximum took, tensor and position.
     """
 
     parameters: dict[str, Any]
     given: dict[str, Array]
     right: dict[str, Array]
-    taken: dict[tuple[int, ...], tuple[int, ...]] = field(default_factory=dict)
+    taken: dict[Place, Place] = field(default_factory=dict)
 
     def array(self, tensor: str) -> Array:
         """Returns the numbers of a tensor without the axes that names leave out."""
@@ -34,10 +37,13 @@ class Example:
         """Returns an array of a tensor's shape without those axes."""
         hides_channels = self.parameters["channels"] == (1, 1)
         is_last = self.parameters["layout"] == "channels_last"
-        if tensor.endswith("b"):
+        letter = tensor.removeprefix("d")[0]
+        if letter == "E":
+            return array
+        if letter == "b":
             return array[0] if hides_channels else array
         axes: list[int] = []
-        if tensor.endswith("F"):
+        if letter == "F":
             axes = [-1, -2] if is_last else [0, 1]
             return array.squeeze(tuple(axes)) if hides_channels else array
         if hides_channels:
@@ -56,11 +62,15 @@ def values_of(found: explain.Explanation) -> explain.Values:
 def draw(rng: np.random.Generator) -> Example:
     """Returns a random small example."""
     kind = rng.choice(
-        ["conv", "conv_transpose", "max_pool", "avg_pool", "relu"],
-        p=[0.5, 0.2, 0.12, 0.12, 0.06],
+        ["conv", "conv_transpose", "max_pool", "avg_pool", "relu", "network"],
+        p=[0.45, 0.2, 0.12, 0.12, 0.03, 0.08],
     )
-    rank = int(rng.integers(1, 3))
-    return _MAKERS[str(kind)](rng, rank)
+    return draw_layer(rng, str(kind))
+
+
+def draw_layer(rng: np.random.Generator, layer: str) -> Example:
+    """Returns a random small example of a layer, or of a network."""
+    return _MAKERS[layer](rng, int(rng.integers(1, 3)))
 
 
 def _ints(rng: np.random.Generator, rank: int, low: int, high: int) -> tuple[int, ...]:
@@ -73,7 +83,7 @@ def _numbers(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def _window(rng: np.random.Generator, rank: int) -> dict[str, Any]:
     kernel = _ints(rng, rank, 1, 3)
-    dilation = _ints(rng, rank, 1, 2)
+    dilation = _ints(rng, rank, 1, 3)
     pads = tuple((int(low), int(high)) for low, high in rng.integers(-1, 3, (rank, 2)))
     least = (
         (k - 1) * d + 1 - low - high
@@ -90,7 +100,7 @@ def _window(rng: np.random.Generator, rank: int) -> dict[str, Any]:
     return {
         "input": size,
         "kernel": kernel,
-        "stride": _ints(rng, rank, 1, 3),
+        "stride": _ints(rng, rank, 1, 4),
         "padding": padding,
         "dilation": dilation,
         "images": int(rng.choice([1, 1, 2])),
@@ -129,10 +139,12 @@ def _conv(rng: np.random.Generator, rank: int) -> Example:
 def _transposed(rng: np.random.Generator, rank: int) -> Example:
     known = _window(rng, rank)
     (c, k), groups = _channels(rng)
+    stride, dilation = known["stride"], known["dilation"]
     pads = known["padding"]
     if isinstance(pads, str):
-        pads = ((0, 0),) * rank
-    stride, dilation = known["stride"], known["dilation"]
+        known["padding"] = pads = "full" if pads == "full" else "valid"
+        spans = [(k - 1) * d for k, d in zip(known["kernel"], dilation, strict=True)]
+        pads = tuple((s, s) if pads == "full" else (0, 0) for s in spans)
     extra = tuple(
         int(rng.integers(0, max(s, d))) for s, d in zip(stride, dilation, strict=True)
     )
@@ -144,7 +156,7 @@ def _transposed(rng: np.random.Generator, rank: int) -> Example:
             strict=True,
         )
     )  # fmt: skip
-    known |= {"padding": pads, "input": size, "output_padding": extra}
+    known |= {"input": size, "output_padding": extra}
     layout = known["layout"]
     x = _numbers(rng, ops.image_shape(layout, known["images"], c, size))
     w = _numbers(rng, ops.filter_shape(layout, c, k // groups, known["kernel"]))
@@ -200,18 +212,18 @@ def _max_pool(rng: np.random.Generator, rank: int) -> Example:
     select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
     (dx,) = reference.evaluate(select, dy, index)
     found = Example(known, {"X": x, "dO": dy}, {"O": y, "dX": dx})
-    found.taken.update(_taken(found, op, index))
+    found.taken.update(_taken(found, op, index, "X", "O"))
     return found
 
 
 def _taken(
-    example: Example, op: ops.MaxPool, index: Array
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Where in `X` each maximum stands, as names count."""
-    x = example.given["X"]
-    numbered = example.plain("X", np.arange(x.size).reshape(x.shape))
+    example: Example, op: ops.MaxPool, index: Array, before: str, out: str
+) -> Iterator[tuple[Place, Place]]:
+    """Where in what is pooled each maximum stands, as names count."""
+    x = (example.given | example.right)[before]
+    numbered = example.plain(before, np.arange(x.size).reshape(x.shape))
     flat = {int(number): at for at, number in np.ndenumerate(numbered)}
-    outputs = example.plain("O", np.arange(index.size).reshape(index.shape))
+    outputs = example.plain(out, np.arange(index.size).reshape(index.shape))
     window, axes = op.window, ops.spatial_axes(op.layout, x.ndim)
     for at, number in np.ndenumerate(outputs):
         place = list(np.unravel_index(int(number), index.shape))
@@ -223,7 +235,8 @@ def _taken(
                 - window.padding[dim][0]
             )
         if all(0 <= i < e for i, e in zip(place, x.shape, strict=True)):
-            yield at, flat[int(np.ravel_multi_index(place, x.shape))]
+            taken = flat[int(np.ravel_multi_index(place, x.shape))]
+            yield (out, at), (before, taken)
 
 
 def _avg_pool(rng: np.random.Generator, rank: int) -> Example:
@@ -275,7 +288,141 @@ def _relu(rng: np.random.Generator, rank: int) -> Example:
     return Example(known, {"X": x, "dO": dy}, {"O": y, "dX": dx})
 
 
+def _network(rng: np.random.Generator, rank: int) -> Example:
+    """Up to four layers; of multiples of what their means divide by, there and back."""
+    kinds = list(map(str, rng.choice(list(_OUTPUTS), rng.integers(1, 5))))
+    scale = 16 ** kinds.count("avg_pool")
+    c, k, images = (int(n) for n in rng.choice([1, 1, 2], 3))
+    options: dict[str, Any] = {
+        "stride": _ints(rng, rank, 1, 2),
+        "padding": tuple((int(a), int(b)) for a, b in rng.integers(0, 2, (rank, 2))),
+        "dilation": _ints(rng, rank, 1, 2),
+        "flip": bool(rng.integers(2)),
+        "layout": str(rng.choice(["channels_first", "channels_last"])),
+    }
+    size, has_bias = _ints(rng, rank, 3, 5), bool(rng.integers(2))
+    x = scale * _numbers(rng, ops.image_shape(options["layout"], images, c, size))
+    layers: list[tuple[str, tuple[int, ...]]] = []
+    parts: list[_Part] = []
+    here = x
+    for kind in kinds:
+        window = () if kind == "relu" else _ints(rng, rank, 1, 2)
+        channels = here.shape[1 if options["layout"] == "channels_first" else -1]
+        try:
+            part = _Part.of(
+                rng, kind, here, window, (channels, k), options, has_bias * scale
+            )
+        except ShapeError:
+            continue  # too small by now
+        here = part.y
+        parts.append(part)
+        layers.append((kind, window))
+    if not parts:
+        return _network(rng, rank)
+    target = scale * _numbers(rng, here.shape)
+    names = _numbered([_OUTPUTS[part.kind] for part in parts])
+    given, right = {"X": x, "T": target}, {"D": here - target}
+    right["E"] = np.array((right["D"] ** 2).sum() / 2)
+    slope = right["D"]
+    for part, name, before in reversed(
+        list(zip(parts, names, ["X", *names], strict=False))
+    ):
+        right |= {name: part.y, f"d{name}": slope}
+        slope, others = part.backward(slope)
+        for letter, array in part.given.items():
+            given[letter + name[1:]] = array
+            right["d" + letter + name[1:]] = others[letter]
+        right[f"d{before}"] = slope
+    known = {"layer": "network", "layers": tuple(layers), "input": size}
+    known |= {"channels": (c, k), "images": images, "bias": has_bias} | options
+    found = Example(known, given, right)
+    for part, name, before in zip(parts, names, ["X", *names], strict=False):
+        if part.maximum is not None:
+            found.taken.update(_taken(found, *part.maximum, before, name))
+    return found
+
+
+_OUTPUTS = {"conv": "O", "relu": "A", "max_pool": "P", "avg_pool": "P"}
+
+
+def _numbered(letters: list[str]) -> list[str]:
+    """Numbers those that occur more than once."""
+    return [
+        letter
+        if letters.count(letter) == 1
+        else f"{letter}{letters[: i + 1].count(letter)}"
+        for i, letter in enumerate(letters)
+    ]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One layer of a network: its output, its parameters, its gradients.
+
+    Of a maximum pooling also the op, and at which tap each maximum stands.
+    """
+
+    kind: str
+    y: Array
+    given: dict[str, Array]
+    backward: Callable[[Array], tuple[Array, dict[str, Array]]]
+    maximum: tuple[Any, Array] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        rng: np.random.Generator,
+        kind: str,
+        x: Array,
+        window: tuple[int, ...],
+        channels: tuple[int, int],
+        options: dict[str, Any],
+        bias: int,
+    ) -> "_Part":
+        layout = options["layout"]
+        if kind == "relu":
+            (y,) = reference.evaluate(ops.Pointwise("relu"), x)
+            back = ops.Pointwise("relu_grad")
+            return cls(kind, y, {}, lambda dy: (reference.evaluate(back, dy, x)[0], {}))
+        if kind != "conv":
+            pool = "max" if kind == "max_pool" else "sum"
+            op = ops.pool_op("test", pool, ops.type_of(x), window, layout=layout)
+            y, *index = reference.evaluate(op, x)
+            if pool == "max":
+                take = ops.MaxSelect(op.window, layout, "x", op.input_size)
+                return cls(
+                    kind,
+                    y,
+                    {},
+                    lambda dy: (reference.evaluate(take, dy, *index)[0], {}),
+                    (op, index[0]),
+                )
+            count, share = math.prod(window), replace(op, out="x")
+            return cls(
+                kind,
+                y / count,
+                {},
+                lambda dy: (reference.evaluate(share, dy)[0] / count, {}),
+            )
+        c, k = channels
+        given = {"F": _numbers(rng, ops.filter_shape(layout, k, c, window))}
+        given |= {"b": bias * _numbers(rng, (k,))} if bias else {}
+        types = [ops.type_of(array) for array in (x, *given.values())]
+        conv = ops.conv_op("test", *types, **options)
+        (y,) = reference.evaluate(conv, x, *given.values())
+        plain = replace(conv, bias=False)
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            (dx,) = reference.evaluate(replace(plain, out="x"), dy, given["F"])
+            (dw,) = reference.evaluate(replace(plain, out="w"), dy, x)
+            (db,) = reference.evaluate(ops.ChannelSum(layout), dy)
+            return dx, {"F": dw, "b": db}
+
+        return cls(kind, y, given, backward)
+
+
 _MAKERS = {
+    "network": _network,
     "conv": _conv,
     "conv_transpose": _transposed,
     "max_pool": _max_pool,

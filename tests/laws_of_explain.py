@@ -23,10 +23,18 @@ def assert_true(example: Example, count_from: int) -> None:
             numbers = explain.numbers(line, values_of(found))
             assert float(compute(numbers, lookup)) == expected, f"{name} = {numbers}"
             assert line.cell.value(values_of(found)) == expected
-            seen.add(place(name))
+            seen.add(known(place(name), found))
     sizes = {name: array.size for name, array in example.right.items()}
     assert len(seen) == sum(sizes.values())
     assert {tensor for tensor, _ in seen} == set(sizes)
+
+
+def known(at: Place, found: explain.Explanation) -> Place:
+    """Returns a place with the digits that belong to its tensor's name, as in `b1`."""
+    tensor, indices = at
+    if tensor in found.tensors:
+        return at
+    return tensor + "".join(str(i + 1) for i in indices), ()
 
 
 def numbers_of(example: Example, found: explain.Explanation) -> Lookup:
@@ -34,7 +42,8 @@ def numbers_of(example: Example, found: explain.Explanation) -> Lookup:
     arrays = {name: example.array(name) for name in found.tensors}
 
     def lookup(at: Place) -> Any:
-        value = float(arrays[at[0]][at[1]])
+        tensor, indices = known(at, found)
+        value = float(arrays[tensor][indices])
         return int(value) if value.is_integer() else value
 
     return lookup

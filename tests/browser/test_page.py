@@ -527,7 +527,8 @@ TEXTS = """[...document.querySelectorAll("main *, footer *")]
     .flatMap((one) => [...one.childNodes].filter((node) => node.nodeType === 3))
     .map((node) => node.textContent)"""
 NAMES = ("valid", "same", "lower", "full", "causal", "csm", "Forward", "And",
-            "Backpropagation", "Convolutional", "Neural", "Network")  # fmt: skip
+         "Backpropagation", "Convolutional", "Neural", "Network", "numpy",
+         "savez")  # fmt: skip
 
 
 def test_everything_is_there_in_both_languages(visit: Visit, address: str) -> None:
@@ -539,7 +540,7 @@ def test_everything_is_there_in_both_languages(visit: Visit, address: str) -> No
     chinese = page.evaluate(TEXTS)
     assert not re.search(r"[\u4e00-\u9fff]", " ".join(english))
     words = set(re.findall(r"[A-Za-z]{3,}", " ".join(chinese)))
-    assert words <= {"ReLU", "NumPy", "PyTorch", "JAX", "rot", *NAMES}
+    assert words <= {"ReLU", "NumPy", "PyTorch", "JAX", "rot", "FILE", *NAMES}
 
 
 def test_a_chinese_browser_is_greeted_in_chinese(browser: Any, address: str) -> None:
@@ -563,9 +564,9 @@ def test_by_keyboard_alone(visit: Visit, saved: Save) -> None:
     page = visit.go(saved())
     for _ in range(60):
         page.keyboard.press("Tab")
-        if focused(page).startswith("X11,"):
+        if focused(page).startswith("X11, type"):
             break
-    assert focused(page).startswith("X11,")
+    assert focused(page).startswith("X11, type")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
     assert focused(page).startswith("X22,")
@@ -656,6 +657,108 @@ def test_the_code_holds_the_numbers_and_can_be_copied(
     scope: dict[str, Any] = {"print": lambda *a, **k: None}
     exec(text, scope)
     assert scope["dX"].ravel().tolist() == list(values["dX"].values())
+
+
+# ------------------------------------------------------- what must never contradict
+
+
+def test_a_number_that_nobody_answers_changes_nothing(
+    visit: Visit, address: str
+) -> None:
+    page = visit.go(address)
+    before = {name: numbers(page, name) for name in ("X", "O", "dF")}
+    page.route("**/api/**", lambda route: route.abort())
+    type_into(page, "X11", "9")
+    until(page, "document.getElementById('problem').textContent !== ''")
+    page.keyboard.press("Tab")
+    assert {name: numbers(page, name) for name in before} == before
+    page.unroute("**/api/**")
+    type_into(page, "X12", "7")
+    until(page, "document.getElementById('problem').textContent === ''")
+    assert numbers(page, "X")[:2] == [before["X"][0], "7"]
+    visit.complaints.clear()  # the browser tells of the request that failed
+
+
+def test_a_control_says_what_is_shown(visit: Visit, address: str) -> None:
+    page = visit.go(address)
+    page.fill("#set-kernel-0", "9")
+    page.press("#set-kernel-0", "Enter")
+    until(page, "document.getElementById('problem').textContent !== ''")
+    assert page.input_value("#set-kernel-0") == "9"
+    type_into(page, "X11", "9")
+    until(page, "document.getElementById('problem').textContent === ''")
+    assert page.input_value("#set-kernel-0") == "2"
+
+
+def test_a_number_typed_before_the_answer_to_a_parameter(
+    visit: Visit, address: str
+) -> None:
+    page = visit.go(address)
+    page.evaluate(
+        """() => {
+            const control = document.getElementById("set-stride-0");
+            control.value = "2";
+            control.dispatchEvent(new Event("change", {bubbles: true}));
+            const cell = document.querySelector('#tensors [aria-label^="X11,"]');
+            cell.value = "8";
+            cell.dispatchEvent(new Event("input", {bubbles: true}));
+        }"""
+    )
+    until(page, "document.getElementById('command').textContent.includes('stride 2,1')")
+    assert page.input_value("#set-stride-0") == "2"
+    x = [8, *list(values_of(explain.explain())["X"].values())[1:]]
+    assert_shows(page, explain.explain(input=(3, 3), stride=(2, 1), values={"X": x}))
+
+
+def test_a_long_number_is_there_in_full_to_be_edited(visit: Visit, saved: Save) -> None:
+    page = visit.go(saved(input=(3, 3), values={"X": [0.123456789, *range(8)]}))
+    assert numbers(page, "X")[0] == "0.123457"
+    cell(page, "X11").focus()
+    assert cell(page, "X11").input_value() == "0.123456789"
+    page.keyboard.press("Tab")
+    assert numbers(page, "X")[0] == "0.123457"
+    type_into(page, "X11", "123456789")
+    assert "123456789" in page.text_content("#formula")
+
+
+def test_another_address_of_a_saved_page_is_a_whole_state(
+    visit: Visit, saved: Save
+) -> None:
+    page = visit.go(saved())
+    type_into(page, "X11", "8")
+    page.keyboard.press("Tab")
+    until(page, "location.hash.includes('X=8')")
+    page.evaluate("location.hash = '#pass=dF'")
+    until(page, "document.querySelector('#pass-dF').ariaSelected === 'true'")
+    assert numbers(page, "X") == expected(explain.explain(), "X")
+    assert numbers(page, "dF") == expected(explain.explain(), "dF")
+
+
+def test_letters_alone_where_letters_are_asked_for(visit: Visit, saved: Save) -> None:
+    page = visit.go(saved(values="letters", channels=(2, 2)))
+    assert not re.search(r"⋅ ?[\d(]", page.text_content("#formula"))
+    assert "Type" not in page.text_content("#tensors-hint")
+    assert page.text_content("#command").endswith("--values letters")
+    for name in ("first", "last"):
+        label = page.locator(f"#tensors input >> nth={0 if name == 'first' else -1}")
+        assert label.evaluate("(one) => one.scrollWidth <= one.clientWidth + 1")
+
+
+def test_new_numbers_have_a_seed(visit: Visit, address: str) -> None:
+    page = visit.go(address)
+    page.click("#random")
+    until(page, "document.getElementById('command').textContent.includes('--seed')")
+    seed = int(page.text_content("#command").rpartition(" ")[2])
+    assert_shows(page, explain.explain(seed=seed))
+
+
+def test_every_square_can_be_reached_by_keyboard(visit: Visit, saved: Save) -> None:
+    page = visit.go(saved(layer="max_pool"))
+    for key in ("1", "2"):
+        page.keyboard.press(key)
+        grids = page.locator("[role=grid]")
+        reached = page.locator("[role=grid]:has([tabindex='0'])")
+        assert reached.count() == grids.count() > 3
 
 
 # -------------------------------------------------------------------- the looks of it

@@ -61,7 +61,7 @@ def assert_displays(mathml: str, example: Example, found: explain.Explanation) -
     lookup = numbers_of(example, found)
 
     def took(of: Place, cell: Place) -> bool:
-        return example.taken.get(of[1]) == cell[1]
+        return example.taken.get(of) == cell
 
     text = from_mathml(mathml, naming).replace("≈", "=≈")
     name, *sides = text.split("=")

@@ -164,7 +164,11 @@ def explain(
     No kernel is compiled or run: what is shown is read off the formulas that the
     kernels are compiled from.
     """  # noqa: D301
-    files = {name: path for name in FILES if (path := options.pop(f"{name}_file"))}
+    files = {
+        name: path
+        for name in FILES
+        if (path := options.pop(f"{name}_file")) is not None
+    }
     given = {name: value for name, value in options.items() if value is not None}
     if pass_name in _LAYERS and not {"layer", "layers"} & given.keys():
         given["layer"] = _LAYERS[pass_name]

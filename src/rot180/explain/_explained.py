@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -12,6 +13,7 @@ from rot180.explain._equations import Number, Position, Values
 from rot180.explain._layers import Layer, layer
 from rot180.explain._network import network
 from rot180.explain._passes import Pass
+from rot180.explain._read import whole
 from rot180.explain._setting import Setting
 from rot180.explain._tensors import Names, Tensor
 from rot180.explain._values import given_numbers, random_numbers
@@ -64,11 +66,13 @@ def explained(
 ) -> Explained:
     """Explains a setting; the arguments are those of `explain`."""
     _check(count_from in (0, 1), "count_from", count_from, "Count from 1 or from 0.")
-    is_seed = isinstance(seed, int) and 0 <= seed < _MOST_SEED
+    with suppress(TypeError):
+        seed = whole(seed)
+    is_seed = type(seed) is int and 0 <= seed < _MOST_SEED
     _check(is_seed, "seed", seed, f"Pass an integer from 0 on, below {_MOST_SEED:,}.")
     layers, tensors, passes = _built(what)
     names = Names.of(tensors.values(), what.hidden, int(count_from))
-    found = Explained(what, layers, tensors, passes, names, None, int(seed))
+    found = Explained(what, layers, tensors, passes, names, None, seed)
     if isinstance(values, str) and values == LETTERS:
         return found
     arrays = {} if isinstance(values, str) else values

@@ -63,7 +63,8 @@ def to_markdown(
 def _markdown(
     found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
 ) -> Iterator[str]:
-    yield f"# {say(f'layer.{found.setting.layer}', language).capitalize()}\n"
+    name = say(f"layer.{found.setting.layer}", language)
+    yield f"# {name[0].upper()}{name[1:]}\n"
     yield f"    {command_of(found, passes, cells)}\n"
     if found.values is not None:
         yield from _fenced(_grids(found, found.given))

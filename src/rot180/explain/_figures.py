@@ -234,13 +234,11 @@ class _Artist:
         if len(part.equations) > MOST_STEPS:
             raise ArgumentError(
                 f"explain: {part.out} takes {len(part.equations)} steps, at most "
-                f"{MOST_STEPS} are drawn\n  Pass --cell for one, or a smaller input."
+                f"{MOST_STEPS} are drawn\n"
+                "  Ask for single numbers (--cell), or use a smaller input."
             )
-        across = self.found.tensors[part.out].extents
-        per_row = across[-1] if len(across) > 1 else 1
-        steps = [self._squares.step(part, slid, line) for line in part.equations]
-        for i in range(0, len(steps), per_row):
-            _, y = self._row(steps[i : i + per_row], _MARGIN, y)
+        for row in self._squares.steps(part, slid):
+            _, y = self._row(row, _MARGIN, y)
             y += 10
         return y
 

@@ -26,6 +26,15 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "passes": ("Passes", "前向与反向步骤"),
     "tensors": ("All numbers", "全部数值"),
+    "tensors.letters": (
+        "Point at any cell to see what it is made of, or what it feeds.",
+        "指向任意格子，可看到它由哪些数算出、影响哪些数。",
+    ),
+    "file": (
+        "FILE holds the numbers as they are here, written by numpy.savez under the "
+        "names of their tensors.",
+        "FILE 是用 numpy.savez 按张量的名称保存的这些数。",
+    ),
     "tensors.hint": (
         "Type into the cells of {given}. Point at any cell to see what it is made of, "
         "or what it feeds.",

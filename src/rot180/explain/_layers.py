@@ -39,26 +39,58 @@ class Layer:
     backward: tuple[Pass, ...]
 
 
-def layer(setting: Setting, letters: Letters = PLAIN) -> Layer:
+def layer(
+    setting: Setting, letters: Letters = PLAIN, hidden: frozenset[str] | None = None
+) -> Layer:
     """Returns the passes of a layer.
 
     Args:
         setting: The layer.
         letters: What its operands are called.
+        hidden: The axes that names leave out; those of the setting if None.
 
     Raises:
         Rot180Error: The parameters do not fit each other, or it is too large.
     """
+    hidden = setting.hidden if hidden is None else hidden
+    _check_window(setting, letters["x"])
     if setting.layer in CONV:
-        return _conv(setting, letters)
+        return _conv(setting, letters, hidden)
     _check_same_channels(setting)
-    return (_pool if setting.layer in POOL else _relu)(setting, letters)
+    make = _pool if setting.layer in POOL else _relu
+    return make(setting, letters, hidden)
+
+
+def _check_window(setting: Setting, x: str) -> None:
+    """Raises an ArgumentError where the window is larger than what it slides over."""
+    pads = setting.padding
+    if setting.layer not in ("conv", *POOL) or (
+        isinstance(pads, str) and pads != "valid"
+    ):
+        return
+    pads = ((0, 0),) * setting.rank if pads == "valid" else pads
+    for size, taps, step, (low, high), what in zip(
+        setting.input, setting.kernel, setting.dilation, pads, _dimensions(setting),
+        strict=True,
+    ):  # fmt: skip
+        span, there = (taps - 1) * step + 1, size + low + high
+        if span > there:
+            raise ArgumentError(
+                f"explain: the window spans {span} {what}, {x} has {there}\n"
+                f"    {taps} taps with dilation {step}; {size} {what}, padding {low} "
+                f"before and {high} behind\n"
+                "  Use a smaller kernel or dilation, a larger input, or more padding."
+            )
+
+
+def _dimensions(setting: Setting) -> tuple[str, ...]:
+    return ("columns",) if setting.rank == 1 else ("rows", "columns")
 
 
 # ------------------------------------------------------------------- convolution
 
 
-def _conv(setting: Setting, letters: Letters) -> Layer:
+def _conv(setting: Setting, letters: Letters, hidden: frozenset[str]) -> Layer:
     _check_groups(setting)
     op = conv_op(setting)
     is_transposed = setting.layer == "conv_transpose"
@@ -79,7 +111,7 @@ def _conv(setting: Setting, letters: Letters) -> Layer:
     }
     shapes |= {"b": ((k,), ("k",))} if setting.bias else {}
     view = ops.conv_view(op, transposed=is_transposed)
-    maker = _maker(setting, view, shapes, letters, op.window)
+    maker = _maker(setting, view, shapes, letters, op.window, hidden)
     check_size([summed], 3, maker.tensors)
     backward = [("bias_grad", bias, "b")] if setting.bias else []
     backward += [("weight_grad", summed, "w"), ("input_grad", summed, "x")]
@@ -97,9 +129,10 @@ def _maker(
     shapes: Mapping[str, Shaped],
     letters: Letters,
     window: ops.Window,
+    hidden: frozenset[str],
 ) -> Maker:
     tensors = {letters[x]: Tensor(letters[x], *shape) for x, shape in shapes.items()}
-    return Maker(setting, window, gradients(tensors), letters, view)
+    return Maker(setting, window, gradients(tensors), letters, view, hidden)
 
 
 def conv_op(setting: Setting) -> ops.Conv:
@@ -162,7 +195,7 @@ def _filter(setting: Setting) -> Shaped:
 # ----------------------------------------------------------------------- pooling
 
 
-def _pool(setting: Setting, letters: Letters) -> Layer:
+def _pool(setting: Setting, letters: Letters, hidden: frozenset[str]) -> Layer:
     op = pool_op(setting)
     channels = setting.channels[0]
     total = ops.WindowSum(op.window, op.layout, "y", op.input_size)
@@ -171,7 +204,7 @@ def _pool(setting: Setting, letters: Letters) -> Layer:
         "x": _image(setting, channels, setting.input),
         "y": _image(setting, channels, op.output_size),
     }
-    maker = _maker(setting, total.contraction, shapes, letters, op.window)
+    maker = _maker(setting, total.contraction, shapes, letters, op.window, hidden)
     check_size([summed], 2, maker.tensors)
     first = ops.pool_sum(op, images=setting.images, channels=channels)
     forward = maker.make("forward", [first])
@@ -275,7 +308,7 @@ def _check_same_channels(setting: Setting) -> None:
 # -------------------------------------------------------------------------- ReLU
 
 
-def _relu(setting: Setting, letters: Letters) -> Layer:
+def _relu(setting: Setting, letters: Letters, hidden: frozenset[str]) -> Layer:
     """`max(a, 0)`, and of its gradient what stands where `a` is positive."""
     shaped = _image(setting, setting.channels[0], setting.input)
     x, y = (Tensor(letters[name], *shaped) for name in "xy")
@@ -287,7 +320,7 @@ def _relu(setting: Setting, letters: Letters) -> Layer:
         forward.append(Equation(out, (Term((cell,)),), "max", floor=0))
         passed = Term((slope,), choice=Choice(cell, out, (cell,), floor=0))
         backward.append(Equation(Cell(f"d{x.name}", cell.at), (passed,)))
-    at = x.indices(setting.hidden)
+    at = x.indices(hidden)
     first = f"{y.name}{at} = max({x.name}{at}, 0)"
     second = f"d{x.name}{at} = d{y.name}{at} at {x.name}{at} > 0"
     return Layer(

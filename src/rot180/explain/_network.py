@@ -69,7 +69,8 @@ def _layers(setting: Setting) -> Iterator[Layer]:
     for kind, window in setting.layers:
         out = names.next(_OUTPUTS[kind])
         letters = {"x": here, "y": out, "w": f"F{out[1:]}", "b": f"b{out[1:]}"}
-        found = layer(_part(setting, kind, window, size, channels), letters)
+        part = _part(setting, kind, window, size, channels)
+        found = layer(part, letters, setting.hidden)
         yield found
         here, size = out, found.tensors[out].extents
         channels = found.setting.channels[1]
@@ -82,6 +83,10 @@ def _check_parts(setting: Setting) -> None:
             raise ArgumentError(
                 f"explain: layer {kind[:40]!r} of the network is not known\n"
                 f"  Use some of {known}."
+            )
+        if window and kind == "relu":
+            raise ArgumentError(
+                f"explain: layer relu has no window, not {window}\n  Write relu alone."
             )
         if window and len(window) not in (1, setting.rank):
             raise ArgumentError(

@@ -100,7 +100,8 @@ def checked(found: Explained, view: Mapping[str, str]) -> dict[str, str]:
         if word not in known.get(name, ()):
             some = ", ".join(known.get(name, VIEW)[:20])
             raise ArgumentError(
-                f"explain: {name} is {word[:40]!r}, which is not known\n  Use {some}."
+                f"explain: {name} is {str(word)[:40]!r}, which is not known\n"
+                f"  Use {some}."
             )
     cell = view.get("cell")
     of = {} if cell is None else {"pass": owners[cell]}

@@ -66,6 +66,7 @@ class Maker:
         tensors: The operands and their gradients, by name.
         letters: The names of the operands, by the letters of the library's formulas.
         view: The forward pass as the kernels see it, with split channels.
+        hidden: The axes that names leave out.
     """
 
     setting: Setting
@@ -73,6 +74,7 @@ class Maker:
     tensors: Mapping[str, Tensor]
     letters: Mapping[str, str]
     view: Contraction
+    hidden: frozenset[str]
 
     def make(self, name: str, parts: Sequence[Sum], wrt: str | None = None) -> Pass:
         """Returns the pass that adds up `parts`, or leaves out their operand `wrt`."""
@@ -100,6 +102,8 @@ class Maker:
 
     def _gathered(self, wrt: str | None) -> tuple[str, ...]:
         """The pass turned from scattering to gathering, a formula for each residue."""
+        if self.window.groups > 1:
+            return ()  # the kernels split the channels, which the tensors here do not
         formula = self.view.renamed(**self.letters)
         if wrt is not None:
             formula = formula.adjoint(self.letters[wrt])
@@ -112,7 +116,7 @@ class Maker:
 
     def _shown(self, formula: Contraction) -> Contraction:
         """The formula without the axes that are nowhere longer than 1."""
-        for letter in sorted(self.setting.hidden):
+        for letter in sorted(self.hidden):
             formula = formula.without(letter)
         return formula
 

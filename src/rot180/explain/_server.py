@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -125,9 +126,10 @@ def _listening(port: int) -> socket.socket:
     try:
         listener.bind((ADDRESS, port))
         listener.listen()  # from here on a browser may come, and is answered soon
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        why = "taken" if error.errno == errno.EADDRINUSE else str(error)
+        is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "taken" if is_taken else str(error)
         raise ArgumentError(
             f"explain: port {port} is {why}\n  Pass another, or --port 0 for any."
         ) from error
@@ -235,9 +237,8 @@ def _query(request: Request) -> dict[str, str]:
             f"{_MOST_QUERY} are read\n  Use a smaller input."
         )
     items = request.query_params.multi_items()
-    names = [name for name, _ in items]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(name for name, _ in items).items():
+        if count > 1:
             raise ArgumentError(f"explain: {name[:40]!r} is given twice\n  Give one.")
     return dict(items)
 

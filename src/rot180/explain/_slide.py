@@ -241,6 +241,7 @@ def _track(
     if tap < 0:
         start += tap * (taps - 1)
     results, extent = extents
+    step = step if results > 1 else abs(step)  # a single place has no direction
     return Track(base_step, abs(tap), taps, tap < 0, start, step, results, extent)
 
 

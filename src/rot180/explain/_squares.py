@@ -137,10 +137,36 @@ class Squares:
             part.out, lambda cell: "result" if cell == equation.cell else "plain"
         )
 
-    def step(self, part: Pass, slid: Slide, equation: Equation) -> Square:
-        """Returns a step of the sliding, on the first plane that it reads."""
-        plane, *_ = planes_read(self.found.tensors[slid.base], equation)
-        return self.ground(part, slid, equation, plane, self.headed(equation))
+    def steps(self, part: Pass, slid: Slide) -> list[list[Square]]:
+        """Returns every step of the sliding, in rows as the result has them.
+
+        Where a step reads several images or channels, these are a row.
+        """
+        steps = [list(self._step(part, slid, line)) for line in part.equations]
+        if any(len(step) > 1 for step in steps):
+            return steps
+        extents = self.found.tensors[part.out].extents
+        across = extents[-1] if len(extents) > 1 else 1
+        squares = [step[0] for step in steps]
+        return [squares[i : i + across] for i in range(0, len(squares), across)]
+
+    def _step(self, part: Pass, slid: Slide, equation: Equation) -> Iterator[Square]:
+        """Each plane that one number reads; the first is headed by the number."""
+        base = self.found.tensors[slid.base]
+        planes, head = planes_read(base, equation), self.headed(equation)
+        for cell in self._beside(slid, equation):
+            head += say("with", self.language, name=self.found.names.label(cell))
+        for plane in planes:
+            name = caption(base, plane, self.found.names) if len(planes) > 1 else ""
+            shown = ": ".join(text for text in (head, name) if text)
+            yield self.ground(part, slid, equation, plane, shown)
+            head = ""
+
+    def _beside(self, slid: Slide, equation: Equation) -> Iterator[Cell]:
+        """What is added without lying on the base: the bias."""
+        for term in equation.terms:
+            if all(cell.tensor != slid.base for cell in term.factors):
+                yield from term.factors
 
     def ground(
         self, part: Pass, slid: Slide, equation: Equation, plane: Position, name: str

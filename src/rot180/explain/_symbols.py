@@ -103,16 +103,17 @@ class Symbols:
         side = self._side(equation, _Writer(self._symbol, self._bracket_of_symbols))
         whole = sympy.Eq(self._symbol(equation.cell), side, evaluate=False)
         text: str = sympy.mathml(whole, printer="presentation", order="none")
-        plain = text.replace("&InvisibleTimes;", "\u2062")  # known without a DTD
+        # SymPy writes no sign between equal factors, and an entity that needs a DTD.
+        text = text.replace("</msub><msub>", "</msub><mo>&InvisibleTimes;</mo><msub>")
+        plain = text.replace("&InvisibleTimes;", "\u2062")
         return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{plain}</math>'
 
     def _symbol(self, cell: Cell) -> Expression:
-        """A symbol with its indices below: SymPy reads `X_1,2` so."""
+        """A symbol with its indices below."""
         names = self._found.names
         indices = ("" if names.compact else ",").join(map(str, names.indices(cell)))
-        return self._sympy.Symbol(
-            f"{cell.tensor}_{indices}" if indices else cell.tensor
-        )
+        name = f"{cell.tensor}_{indices}" if indices else cell.tensor
+        return _named(self._sympy)(name)
 
     # ------------------------------------------------------------ expressions
 
@@ -174,6 +175,32 @@ class _Writer:
 
 
 @cache
+def _named(sympy: Any) -> Any:
+    """Returns a SymPy symbol that is printed as its name says: `O1_2,3`.
+
+    SymPy's own takes the digits of the name for another index.
+    """
+
+    class Named(sympy.Symbol):  # type: ignore[misc]
+        """A number of a tensor, its indices below."""
+
+        def _mathml_presentation(self, printer: Any) -> Any:
+            name, _, indices = self.name.partition("_")
+            if not indices:
+                return _leaf(printer, "mi", name)
+            node, below = map(printer.dom.createElement, ("msub", "mrow"))
+            for i, index in enumerate(indices.split(",")):
+                if i:
+                    below.appendChild(_leaf(printer, "mo", ","))
+                below.appendChild(_leaf(printer, "mn", index))
+            node.appendChild(_leaf(printer, "mi", name))
+            node.appendChild(below)
+            return node
+
+    return Named
+
+
+@cache
 def _bracket(sympy: Any) -> Any:
     """Returns SymPy's function whose argument is printed in square brackets."""
 
@@ -184,17 +211,20 @@ def _bracket(sympy: Any) -> Any:
             return rf"\left[{printer.doprint(self.args[0])}\right]"
 
         def _mathml_presentation(self, printer: Any) -> Any:
-            def sign(text: str) -> Any:
-                node = printer.dom.createElement("mo")
-                node.appendChild(printer.dom.createTextNode(text))
-                return node
-
             row = printer.dom.createElement("mrow")
-            for node in (sign("["), printer._print(self.args[0]), sign("]")):
-                row.appendChild(node)
+            row.appendChild(_leaf(printer, "mo", "["))
+            row.appendChild(printer._print(self.args[0]))
+            row.appendChild(_leaf(printer, "mo", "]"))
             return row
 
     return Bracket
+
+
+def _leaf(printer: Any, tag: str, text: str) -> Any:
+    """Returns an element of MathML that holds a text."""
+    node = printer.dom.createElement(tag)
+    node.appendChild(printer.dom.createTextNode(text))
+    return node
 
 
 @dataclass(frozen=True, slots=True)

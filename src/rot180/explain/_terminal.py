@@ -156,10 +156,10 @@ class Printer:
 
     def _frames(self, part: Pass, slid: Slide) -> None:
         """Every step of the sliding, laid out as the result is."""
-        extents = self.found.tensors[part.out].extents
-        steps = (self._squares.step(part, slid, line) for line in part.equations)
-        across = extents[-1] if len(extents) > 1 else 1
-        self._print(*beside(map(block, steps), self.console.width, across))
+        rows = self._squares.steps(part, slid)
+        for i, row in enumerate(rows):
+            lines = beside(map(block, row), self.console.width)
+            self._print(*([Text()] if i else []), *lines)
 
 
 def block(square: Square) -> Block:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from rot180.errors import ArgumentError, DataError, ShapeError
 from rot180.explain._equations import Number, Position
@@ -15,8 +16,8 @@ from rot180.explain._tensors import Tensor
 # Magnitude of the largest number that may be given.
 MOST: Final = 1e9
 _SMALL: Final = (-4, -3, -2, -1, 1, 2, 3, 4, 5)
-# Bytes of the largest file that is read.
-_MOST_BYTES: Final = 10**7
+# Bytes of the largest file that is read: of more numbers than are ever explained.
+_MOST_BYTES: Final = 10**6
 Numbers: TypeAlias = dict[Position, Number]
 
 
@@ -36,11 +37,13 @@ def given_numbers(tensor: Tensor, array: Any) -> Numbers:
         ShapeError: There are not as many as the tensor holds.
         ArgumentError: One is not a finite number.
     """
-    shape, flat = _flat(array)
-    if shape != (len(flat),) and _long(shape) != _long(tensor.shape):
+    shape = _shape(array)
+    is_row = len(shape) == 1
+    if math.prod(shape) != tensor.size or not (
+        is_row or _long(shape) == _long(tensor.shape)
+    ):
         _refuse_shape(tensor, shape)
-    if len(flat) != tensor.size:
-        _refuse_shape(tensor, shape)
+    _, flat = _flat(array)
     for value in flat:
         if not isinstance(value, int | float) or not abs(value) <= MOST:
             raise ArgumentError(
@@ -60,6 +63,11 @@ def _refuse_shape(tensor: Tensor, shape: tuple[int, ...]) -> None:
 
 def _long(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(extent for extent in shape if extent != 1)
+
+
+def _shape(array: Any) -> tuple[int, ...]:
+    """Returns the shape of an array, which may be large, or of nested sequences."""
+    return tuple(array.shape) if hasattr(array, "shape") else _flat(array)[0]
 
 
 def _flat(array: Any) -> tuple[tuple[int, ...], list[Any]]:
@@ -93,7 +101,7 @@ def parameters_of(
         arrays: The given numbers, by tensor.
         known: The parameters that are given besides.
     """
-    shapes = {name: _flat(arrays[name])[0] for name in "XF" if name in arrays}
+    shapes = {name: _shape(arrays[name]) for name in "XF" if name in arrays}
     if known.get("layout") == "channels_last":
         shapes = {name: _channels_first(name, shape) for name, shape in shapes.items()}
     x, w = shapes.get("X", ()), shapes.get("F", ())
@@ -139,7 +147,7 @@ def read_file(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if _size(path) > _MOST_BYTES:
             raise OSError(f"it has more than {_MOST_BYTES:,} bytes")
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -150,6 +158,15 @@ def read_file(path: Path) -> dict[str, Any]:
         _refuse_file(path, f"cannot be read: {error.strerror or error}", error)
     except (ValueError, EOFError, BadZipFile) as error:
         _refuse_file(path, "is no file of NumPy's", error)
+
+
+def _size(path: Path) -> int:
+    """Returns how many bytes a file holds, unpacked where it is a ZIP file."""
+    size = path.stat().st_size
+    if size > _MOST_BYTES or not is_zipfile(path):
+        return size
+    with ZipFile(path) as packed:
+        return sum(member.file_size for member in packed.infolist())
 
 
 def _refuse_file(path: Path, why: str, cause: Exception) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from rot180.errors import ArgumentError
 from rot180.explain._passes import Pass
 from rot180.explain._setting import CONV
 from rot180.explain._slide import Slide, Track, planes_read
@@ -189,6 +190,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
         "已按终端宽度截断；加宽终端或用管道输出可看到全部。",
     ),
     "keys": ("Enter goes on, b back, q ends.", "回车继续，b 后退，q 结束。"),
+    "with": (", with {name}", "，含 {name}"),
     "lying.rotated": ("{name} rotated", "旋转后的 {name}"),
     "lying.reversed": ("{name} reversed", "翻转后的 {name}"),
     # Titles.
@@ -223,6 +225,11 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 
 def sentence(key: str, language: Language) -> str:
     """Returns a sentence of the table in a language, not yet filled in."""
+    if language not in LANGUAGES:
+        raise ArgumentError(
+            f"explain: language is {str(language)[:40]!r}\n"
+            f"  Use one of {', '.join(LANGUAGES)}."
+        )
     return _SENTENCES[key][LANGUAGES.index(language)]
 
 

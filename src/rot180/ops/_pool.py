@@ -231,6 +231,7 @@ def counted_padding(
         op.window.kernel_size,
         input_size=op.input_size,
         stride=op.window.stride,
+        dilation=op.window.dilation,
         padding=padding,
     ).padding
 

@@ -152,7 +152,7 @@ BAD = [
     ({"padding_mode": "mirror"}, "padding_mode is 'mirror', which is not known"),
     ({"colour": "red"}, "'colour' is no parameter\n  Use some of layer, layers, input"),
     ({"groups": "2"}, "groups=2 does not divide the 1 channels of X"),
-    ({"kernel": "5x5"}, "output index 'p' has extent -1"),
+    ({"kernel": "5x5"}, "the window spans 5 rows, X has 3\n"),
     ({"layer": "max_pool", "channels": "2x3"}, "gives as many channels as it takes"),
     ({"layer": "conv_transpose", "output_padding": "1"}, "output_padding .* range"),
     ({"layer": "network", "layers": "conv,gelu"}, "'gelu' of the network is not known"),

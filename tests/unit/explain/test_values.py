@@ -137,13 +137,17 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     text.write_text("1 2 3")
     np.save(evil, np.array([object()]), allow_pickle=True)
     np.save(large, np.zeros(2_000_000))
+    packed = tmp_path / "e.npz"
+    np.savez_compressed(packed, X=np.zeros(2_000_000))
+    assert packed.stat().st_size < 100_000
     zipped = tmp_path / "d.npz"
     zipped.write_bytes(b"PK\x03\x04 and no more")
     for path, why in (
         (text, "is no file of NumPy's"),
         (evil, "is no file of NumPy's"),
         (zipped, "is no file of NumPy's"),
-        (large, "cannot be read: it has more than 10,000,000 bytes"),
+        (packed, "cannot be read: it has more than 1,000,000 bytes"),
+        (large, "cannot be read: it has more than 1,000,000 bytes"),
         (tmp_path / "none.npy", "cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory|cannot be read: Permission denied"),
     ):

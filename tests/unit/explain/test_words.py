@@ -118,6 +118,80 @@ def test_what_is_said_is_what_is_computed(parameters: dict[str, Any]) -> None:
         )
 
 
+FIRST = re.compile(
+    r"(?P<slider>\w+)(?: \((?P<how>.*?)\))? slides over "
+    r"(?P<base>\w+)(?: \((?P<ground>.*?)\))?"
+    r"(?:, moving (?P<back>backwards )?by (?P<step>.+?))?; each number of"
+)
+UNEVEN = [
+    {"padding": ((1, 0), (2, -1)), "kernel": (3, 2), "stride": (2, 1)},
+    {"padding": ((-1, 2), (0, 0)), "dilation": (1, 2), "flip": True},
+    {"layer": "conv_transpose", "padding": ((0, 1), (1, 0)), "stride": (1, 3)},
+    {"padding": ((0, 2),), "input": (9,), "kernel": (4,), "stride": 3, "dilation": 2},
+]  # fmt: skip
+
+
+def _each(text: str | None, rank: int) -> list[tuple[int, int]]:
+    """`2`, `1 before and 0 behind`, `2 in rows and 1 in columns`, or both."""
+    both = re.fullmatch("(.+) in rows and (.+) in columns", text or "0")
+    parts = both.groups() if both else [text or "0"] * rank
+    numbers = [list(map(int, re.findall(r"-?\d+", part))) for part in parts]
+    return [(pair[0], pair[-1]) for pair in numbers]
+
+
+def _apart(aside: str, array: Array) -> Array:
+    found = re.search(r"its numbers (.+?) apart", aside)
+    steps = _each(found[1] if found else "1", array.ndim)
+    wide = np.zeros(
+        [(n - 1) * s + 1 for n, (s, _) in zip(array.shape, steps, strict=True)]
+    )
+    wide[tuple(slice(None, None, step) for step, _ in steps)] = array
+    return wide
+
+
+@pytest.mark.parametrize(
+    "parameters", [*CASES, *({"input": (7, 6)} | one for one in UNEVEN)], ids=str
+)
+def test_what_slides_over_what_gives_the_numbers(parameters: dict[str, Any]) -> None:
+    found = explain.explain(**parameters)
+    for part in found.passes:
+        said = FIRST.match(explain.sentences(part, found)[0])
+        assert said
+        extents = found.tensors[part.out].extents
+        rank, values = len(extents), values_of(found)
+        base, slider = (
+            np.reshape(
+                list(values[said[name]].values()), found.tensors[said[name]].extents
+            )
+            for name in ("base", "slider")
+        )
+        how, around = said["how"] or "", said["ground"] or ""
+        ground = _apart(around, base)
+        pads = re.search(r"(padded|cropped) by (.+?)(?:, where|$)", around)
+        sign = -1 if pads and pads[1] == "cropped" else 1
+        for dim, pair in enumerate(_each(pads[2] if pads else None, rank)):
+            low, high = (sign * side for side in pair)
+            ground = np.pad(
+                ground,
+                [
+                    (max(low, 0), max(high, 0)) if d == dim else (0, 0)
+                    for d in range(rank)
+                ],
+            )
+            end = ground.shape[dim] + min(high, 0)
+            ground = ground.take(range(max(-low, 0), end), axis=dim)
+        lying = _apart(
+            how, np.flip(slider) if re.search("rotated|reversed", how) else slider
+        )
+        steps = [step for step, _ in _each(said["step"] or "1", rank)]
+        result = signal.correlate(ground, lying, "valid")
+        result = result[tuple(slice(None, None, step) for step in steps)]
+        result = np.rint(result[tuple(slice(n) for n in extents)])
+        right = np.reshape(list(values[part.out].values()), extents)
+        turned = np.flip(result) if said["back"] else result
+        np.testing.assert_array_equal(turned, right, said[0])
+
+
 def test_both_languages_say_as_much() -> None:
     for parameters in CASES:
         found = explain.explain(**parameters)

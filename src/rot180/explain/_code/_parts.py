@@ -55,7 +55,8 @@ class Part:
     @property
     def b(self) -> str | None:
         """The name of its bias, None if it has none."""
-        return self.layer.forward.operands[2] if self.setting.bias else None
+        has_bias = self.is_conv and self.setting.bias
+        return self.layer.forward.operands[2] if has_bias else None
 
     @property
     def y(self) -> str:

@@ -54,12 +54,11 @@ def _transposed(part: Part) -> Iterator[str]:
     window = part.window
     y = part.first(part.y)[2:]
     x = part.first(part.x)[2:]
-    cut, extra = [], []
+    cut = []
     for size, n, s, span, (low, _) in zip(
         y, x, window.stride, window.span, window.padding, strict=True
     ):
         cut.append((-low, size + low - ((n - 1) * s + span)))
-        extra.append(0)
     whole = (
         f"functional.conv_transpose{part.rank}d({part.x}, {_filter(part)}"
         f"{_options(part)})"
@@ -142,11 +141,10 @@ _PLAIN: Final = {"padding": 0, "ceil_mode": False, "count_include_pad": True}
 
 
 def _pooling_options(part: Part) -> dict[str, object] | None:
-    """PyTorch's own options; None where it pads less: on both sides, half a window."""
+    """PyTorch's own options; None where it pads less: on both sides, half the taps."""
     pads = part.counted(include_pad=True)
-    spans = part.window.span
-    for (low, high), span in zip(pads, spans, strict=True):
-        if low != high or not 0 <= 2 * low <= span:
+    for (low, high), taps in zip(pads, part.window.kernel_size, strict=True):
+        if low != high or not 0 <= 2 * low <= taps:
             return None
     return {
         "padding": same([low for low, _ in pads]),

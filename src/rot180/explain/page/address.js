@@ -30,9 +30,13 @@ function servedQuery(words = model.told.words) {
   return query;
 }
 
-function setNumbers(query) {
-  for (const tensor of model.given())
-    query.set(tensor.name, model.numbers(tensor).join(","));
+// With the numbers that are typed and not yet answered.
+function setNumbers(query, pending = new Map()) {
+  for (const tensor of model.given()) {
+    const numbers = model.numbers(tensor);
+    const typed = numbers.map((number, i) => pending.get(tensor.first + i) ?? number);
+    query.set(tensor.name, typed.join(","));
+  }
 }
 
 // How the page looks at first: as it was written, or as a saved page's address says.  The

@@ -14,10 +14,34 @@ function buildControls() {
     );
     return;
   }
-  const shownNow = data.parameters.filter((known) => isOffered(known));
-  form.replaceChildren(
-    ...[...shownNow.map(control), dimensionsControl(), randomButton()],
-  );
+  form.replaceChildren(...fields(), randomButton());
+}
+
+function fields() {
+  return [...data.parameters.filter(isOffered).map(control), dimensionsControl()];
+}
+
+// Makes fields anew that say something else than what is shown; the others stay, and
+// with them what is typed into them just now.
+function mendControls() {
+  const there = [...document.querySelectorAll("#controls [data-name]")];
+  const wanted = fields();
+  if (there.map(nameOf).join() !== wanted.map(nameOf).join()) {
+    buildControls();
+    return;
+  }
+  wanted.forEach((field, i) => {
+    if (saidBy(field) !== saidBy(there[i])) there[i].replaceWith(field);
+  });
+}
+
+function nameOf(field) {
+  return field.dataset.name;
+}
+
+function saidBy(field) {
+  const inputs = [...field.querySelectorAll("input, select")];
+  return JSON.stringify(inputs.map(({ value, checked }) => [value, checked]));
 }
 
 function isOffered(known) {

@@ -89,6 +89,9 @@ function listen() {
   byId("tensors").addEventListener("input", ({ target }) => {
     if (target.matches("input")) typed(target);
   });
+  byId("tensors").addEventListener("focusin", ({ target }) => {
+    if (target.matches("input")) enter(target);
+  });
   byId("tensors").addEventListener("focusout", ({ target }) => {
     if (target.matches("input")) leave(target);
   });
@@ -115,12 +118,12 @@ function listen() {
 }
 
 function start() {
+  model.load(data.document);
   state.unknown = null;
   readAddress();
   showAll();
   complain(state.unknown ? say("unknown", state.unknown) : "");
 }
 
-model.load(data.document);
 listen();
 start();

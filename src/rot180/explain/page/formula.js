@@ -145,6 +145,7 @@ function equationNode(equation, perLine) {
     );
   const factors = equation.terms.flatMap((term) => term.factors);
   add([symbol(equation.id)], "=", side(equation, LETTERS, perLine));
+  if (state.show === "letters") return math("math", math("mtable", ...rows));
   add([], equals(factors), side(equation, numbersOf(equation), perLine));
   add([], equals([equation.id]), [[numeral(model.values[equation.id], true)]]);
   const table = math("mtable", ...rows);

@@ -90,7 +90,7 @@ const MOST = 1e9;
 
 // The number that a text stands for, or null.
 function parsed(text) {
-  const plain = text.trim().replace("−", "-");
+  const plain = text.trim().replaceAll("−", "-");
   const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain);
   return isNumber && Math.abs(Number(plain)) <= MOST ? Number(plain) : null;
 }
@@ -100,11 +100,13 @@ function fromJson(value) {
   return value === "-inf" ? -Infinity : value;
 }
 
-// To six digits where there are many.
+// To six digits where there are many, as Python does.
 function shown(number) {
   if (number === -Infinity) return "−∞";
   const exact = String(number === 0 ? 0 : number);
-  const short = exact.length <= 8 ? exact : String(Number(number.toPrecision(6)));
+  const isFull =
+    exact.length <= 8 || (Number.isInteger(number) && Math.abs(number) < 1e16);
+  const short = isFull ? exact : String(Number(number.toPrecision(6)));
   return short.replace("-", "−");
 }
 

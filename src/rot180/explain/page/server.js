@@ -5,8 +5,9 @@
 async function ask(words, more = {}, { keep = false } = {}) {
   const query = servedQuery(words);
   for (const [name, value] of Object.entries(more)) query.set(name, value);
-  if (state.typed) setNumbers(query);
+  if (state.typed || state.pending.size) setNumbers(query, state.pending);
   if (!keep) query.set("fit", "true");
+  state.wanted = keep ? null : { words, more };
   const asked = ++state.asked;
   let answer;
   let told;
@@ -14,7 +15,7 @@ async function ask(words, more = {}, { keep = false } = {}) {
     answer = await fetch(`api/explain?${query}`);
     told = await answer.json();
   } catch (error) {
-    if (asked === state.asked) complain(say("offline", { reason: error.message }));
+    if (asked === state.asked) refuse(say("offline", { reason: error.message }));
     return;
   }
   if (asked !== state.asked) return;
@@ -22,37 +23,46 @@ async function ask(words, more = {}, { keep = false } = {}) {
     complain("");
     take(told, keep);
   } else {
-    complain(`${told.error}\n${say("still", { command: command() })}`);
+    refuse(`${told.error}\n${say("still", { command: command() })}`);
   }
+}
+
+// Asks with the numbers that are typed; other parameters that are asked for go along.
+function renew() {
+  if (state.wanted) ask(state.wanted.words, state.wanted.more);
+  else ask(model.told.words, {}, { keep: true });
+}
+
+// What is shown stays as it was, numbers that are typed too.
+function refuse(message) {
+  state.wanted = null;
+  state.pending.clear();
+  complain(message);
+  writeNumbers();
 }
 
 function take(told, keep) {
   const { out } = pass();
-  const form = formShape();
   model.load(told);
+  state.wanted = null;
+  state.pending.clear();
+  state.typed = told.typed.length > 0;
+  const focused = document.activeElement?.id;
+  mendControls();
   if (keep) {
     showNumbers();
     writeAddress();
     return;
   }
   stopPlaying();
-  state.typed = told.typed.length > 0;
   state.pass = Math.max(
     0,
     told.passes.findIndex((one) => one.out === out),
   );
   state.step = Math.min(state.step, pass().equations.length - 1);
   state.over = null;
-  const focused = document.activeElement?.id;
-  if (form !== formShape()) buildControls();
   buildPasses();
   buildTensors();
   showDocument();
   if (focused) byId(focused)?.focus();
-}
-
-// What the form's controls depend on, besides their values.
-function formShape() {
-  const { layer, input, padding } = model.told.setting;
-  return JSON.stringify([layer, input.length, typeof padding]);
 }

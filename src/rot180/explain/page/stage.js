@@ -107,6 +107,7 @@ function ground(pass, square) {
         groundCell(reads, place, value),
       );
       grid.classList.add("ground");
+      makeReachable(grid);
       const frame = make("div", { className: "frame", ariaHidden: "true" });
       const laid = make("div", { className: "laid" }, grid, frame);
       return make("figure", { className: "base" }, caption(square), laid);
@@ -143,18 +144,13 @@ function still(sign, { name, extents, ids }) {
   return {
     key: JSON.stringify([sign, name, extents]),
     ids,
-    build: () =>
-      make(
-        "div",
-        { className: "signed" },
-        make("span", { className: "sign", ariaHidden: "true" }, sign),
-        make(
-          "figure",
-          {},
-          caption({ name }),
-          gridOf({ name, extents }, () => numberCell(false)),
-        ),
-      ),
+    build() {
+      const grid = gridOf({ name, extents }, () => numberCell(false));
+      makeReachable(grid);
+      const before = make("span", { className: "sign", ariaHidden: "true" }, sign);
+      const figure = make("figure", {}, caption({ name }), grid);
+      return make("div", { className: "signed" }, before, figure);
+    },
   };
 }
 

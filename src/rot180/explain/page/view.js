@@ -14,6 +14,8 @@ const state = {
   typed: false,
   shortcuts: true,
   asked: 0,
+  wanted: null,
+  pending: new Map(),
   addressTimer: null,
   width: 900,
   unknown: null,
@@ -49,8 +51,9 @@ function showDocument() {
 // The command line that explains the same; numbers that are typed have to be in a file.
 function command() {
   const { command: told } = model.told;
-  const isWhole = !state.typed || told.includes("--values");
-  return isWhole ? told : `${told} --values FILE`;
+  if (told.includes("--values")) return told;
+  if (state.show === "letters") return `${told} --values letters`;
+  return state.typed ? `${told} --values FILE` : told;
 }
 
 function buildView() {
@@ -116,11 +119,16 @@ function buildPasses() {
 
 function buildTensors() {
   refill(byId("tensors"), model.told.tensors.map(tensorSquares));
+  showHint();
+}
+
+function showHint() {
   const given = model
     .given()
     .map((tensor) => tensor.name)
     .join(", ");
-  byId("tensors-hint").textContent = say("tensors.hint", { given });
+  const hint = state.show === "letters" ? "tensors.letters" : "tensors.hint";
+  byId("tensors-hint").textContent = say(hint, { given });
 }
 
 function showPass() {
@@ -171,6 +179,7 @@ function showFocus() {
 }
 
 function showNumbers() {
+  showHint();
   writeNumbers();
   showFocus();
   showProgram();
@@ -282,6 +291,7 @@ function showProgram() {
   }
   byId("program").textContent = text;
   byId("command").textContent = command();
+  byId("file").hidden = !command().endsWith("FILE");
 }
 
 async function copyProgram() {
