@@ -89,9 +89,9 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "keys.text": (
         "Arrows move between cells, in the step line from step to step. "
         "P plays and pauses, N and B go on and back, "
-        "1 to 9 choose a pass, L changes the language, C the colours.",
+        "1 to 9 choose a pass, 0 the tenth, L changes the language, C the colours.",
         "方向键在格子之间移动，在步骤条上逐步移动。P 播放或暂停，N 前进，B 后退，"
-        "1 到 9 选择步骤，L 切换语言，C 切换配色。",
+        "1 到 9 选择步骤，0 选择第十个，L 切换语言，C 切换配色。",
     ),
     "keys.on": ("Letters and digits act", "启用字母和数字键"),
     "command": ("On the command line", "命令行"),

@@ -144,16 +144,15 @@ function paddingControl(known, value, id, title) {
   const picked = dropDown(`${id}-word`, words, isWord ? value : "numbers");
   picked.setAttribute("aria-label", title);
   if (isWord) return [picked, make("span", {})];
-  const sides = value
-    .flatMap((pair, dim) =>
-      pair.map((side, end) => {
-        const which = say(dim || value.length === 1 ? "columns" : "rows");
-        const label = `${title}, ${say(end ? "behind" : "before", { side: which })}`;
-        const sign = (dim || value.length === 1 ? "←→" : "↑↓")[end];
-        return [hint(sign), spin(known, side, `${id}-${dim}-${end}`, label)];
-      }),
-    )
-    .flat();
+  const sides = value.flatMap((pair, dim) =>
+    pair.map((side, end) => {
+      const which = say(dim || value.length === 1 ? "columns" : "rows");
+      const label = `${title}, ${say(end ? "behind" : "before", { side: which })}`;
+      const sign = (dim || value.length === 1 ? "←→" : "↑↓")[end];
+      const input = spin(known, side, `${id}-${dim}-${end}`, label);
+      return make("span", { className: "pair" }, hint(sign), input);
+    }),
+  );
   return [picked, ...sides];
 }
 

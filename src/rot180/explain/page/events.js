@@ -54,8 +54,9 @@ function takesText(target) {
 }
 
 function chooser(key) {
-  const isPass = /^[1-9]$/.test(key) && model.told.passes[key - 1];
-  return isPass ? () => goTo(key - 1, 0) : null;
+  if (!/^\d$/.test(key)) return null;
+  const index = (Number(key) + 9) % 10; // 0 stands behind 9
+  return model.told.passes[index] ? () => goTo(index, 0) : null;
 }
 
 function moveTab(event, tab) {
