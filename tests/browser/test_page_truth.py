@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from explain_cases import Example, draw
-from formula_reader import Place, compute, place
+from formula_reader import Lookup, Place, compute, place
 from laws_of_explain import numbers_of
 from markup_readers import Naming, from_mathml
 
@@ -50,15 +50,17 @@ def test_the_mathml_of_five_hundred_pages(
         page.goto(path.as_uri())
         equations = page.evaluate(EQUATIONS)
         assert len(equations) == sum(len(part.equations) for part in found.passes)
+        lookup = numbers_of(example, found)
         for shown in equations:
-            assert_displays(shown, example, found)
+            assert_displays(shown, example, found, lookup)
     page.close()
 
 
-def assert_displays(mathml: str, example: Example, found: explain.Explanation) -> None:
+def assert_displays(
+    mathml: str, example: Example, found: explain.Explanation, lookup: Lookup
+) -> None:
     """Raises AssertionError unless name, letters, numbers and value agree."""
     naming = Naming(found.names.compact, found.names.count_from)
-    lookup = numbers_of(example, found)
 
     def took(of: Place, cell: Place) -> bool:
         return example.taken.get(of) == cell
