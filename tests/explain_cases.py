@@ -59,6 +59,12 @@ def values_of(found: explain.Explanation) -> explain.Values:
     return found.values
 
 
+def array_of(found: explain.Explanation, tensor: str) -> Array:
+    """Returns the numbers of a tensor as rows and columns: of one channel and image."""
+    values = list(values_of(found)[tensor].values())
+    return np.reshape(values, found.tensors[tensor].extents)
+
+
 def draw(rng: np.random.Generator) -> Example:
     """Returns a random small example."""
     kind = rng.choice(
@@ -127,13 +133,19 @@ def _conv(rng: np.random.Generator, rank: int) -> Example:
                      groups=groups, **options)  # fmt: skip
     (y,) = reference.evaluate(op, x, w, b)
     dy = _numbers(rng, y.shape)
-    plain = replace(op, bias=False)
-    (dx,) = reference.evaluate(replace(plain, out="x"), dy, w)
-    (dw,) = reference.evaluate(replace(plain, out="w"), dy, x)
-    (db,) = reference.evaluate(ops.ChannelSum(layout), dy)
+    dx, dw, db = _conv_gradients(op, dy, x, w)
     known |= {"layer": "conv", "channels": (c, k), "groups": groups, "bias": True}
     given = {"X": x, "F": w, "b": b, "dO": dy}
     return Example(known, given, {"O": y, "dX": dx, "dF": dw, "db": db})
+
+
+def _conv_gradients(op: ops.Conv, dy: Array, x: Array, w: Array) -> tuple[Array, ...]:
+    """The gradients of the input, of the filter and of the bias."""
+    plain = replace(op, bias=False)
+    (dx,) = reference.evaluate(replace(plain, out="x"), dy, w)
+    (dw,) = reference.evaluate(replace(plain, out="w"), dy, x)
+    (db,) = reference.evaluate(ops.ChannelSum(op.layout), dy)
+    return dx, dw, db
 
 
 def _transposed(rng: np.random.Generator, rank: int) -> Example:
@@ -309,7 +321,7 @@ def _network(rng: np.random.Generator, rank: int) -> Example:
         window = () if kind == "relu" else _ints(rng, rank, 1, 2)
         channels = here.shape[1 if options["layout"] == "channels_first" else -1]
         try:
-            part = _Part.of(
+            part = _part(
                 rng, kind, here, window, (channels, k), options, has_bias * scale
             )
         except ShapeError:
@@ -368,57 +380,65 @@ class _Part:
     backward: Callable[[Array], tuple[Array, dict[str, Array]]]
     maximum: tuple[Any, Array] | None = None
 
-    @classmethod
-    def of(
-        cls,
-        rng: np.random.Generator,
-        kind: str,
-        x: Array,
-        window: tuple[int, ...],
-        channels: tuple[int, int],
-        options: dict[str, Any],
-        bias: int,
-    ) -> "_Part":
-        layout = options["layout"]
-        if kind == "relu":
-            (y,) = reference.evaluate(ops.Pointwise("relu"), x)
-            back = ops.Pointwise("relu_grad")
-            return cls(kind, y, {}, lambda dy: (reference.evaluate(back, dy, x)[0], {}))
-        if kind != "conv":
-            pool = "max" if kind == "max_pool" else "sum"
-            op = ops.pool_op("test", pool, ops.type_of(x), window, layout=layout)
-            y, *index = reference.evaluate(op, x)
-            if pool == "max":
-                take = ops.MaxSelect(op.window, layout, "x", op.input_size)
-                return cls(
-                    kind,
-                    y,
-                    {},
-                    lambda dy: (reference.evaluate(take, dy, *index)[0], {}),
-                    (op, index[0]),
-                )
-            count, share = math.prod(window), replace(op, out="x")
-            return cls(
-                kind,
-                y / count,
-                {},
-                lambda dy: (reference.evaluate(share, dy)[0] / count, {}),
-            )
-        c, k = channels
-        given = {"F": _numbers(rng, ops.filter_shape(layout, k, c, window))}
-        given |= {"b": bias * _numbers(rng, (k,))} if bias else {}
-        types = [ops.type_of(array) for array in (x, *given.values())]
-        conv = ops.conv_op("test", *types, **options)
-        (y,) = reference.evaluate(conv, x, *given.values())
-        plain = replace(conv, bias=False)
 
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            (dx,) = reference.evaluate(replace(plain, out="x"), dy, given["F"])
-            (dw,) = reference.evaluate(replace(plain, out="w"), dy, x)
-            (db,) = reference.evaluate(ops.ChannelSum(layout), dy)
-            return dx, {"F": dw, "b": db}
+def _part(
+    rng: np.random.Generator,
+    kind: str,
+    x: Array,
+    window: tuple[int, ...],
+    channels: tuple[int, int],
+    options: dict[str, Any],
+    bias: int,
+) -> _Part:
+    if kind == "relu":
+        return _relu_part(x)
+    if kind == "conv":
+        return _conv_part(rng, x, window, channels, options, bias)
+    return _pool_part(kind, x, window, options["layout"])
 
-        return cls(kind, y, given, backward)
+
+def _relu_part(x: Array) -> _Part:
+    (y,) = reference.evaluate(ops.Pointwise("relu"), x)
+    back = ops.Pointwise("relu_grad")
+    return _Part("relu", y, {}, lambda dy: (reference.evaluate(back, dy, x)[0], {}))
+
+
+def _pool_part(kind: str, x: Array, window: tuple[int, ...], layout: Any) -> _Part:
+    pool = "max" if kind == "max_pool" else "sum"
+    op = ops.pool_op("test", pool, ops.type_of(x), window, layout=layout)
+    y, *index = reference.evaluate(op, x)
+    if index:
+        back: Any = ops.MaxSelect(op.window, layout, "x", op.input_size)
+        count, maximum = 1, (op, index[0])
+    else:
+        back, count, maximum = replace(op, out="x"), math.prod(window), None
+
+    def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+        return reference.evaluate(back, dy, *index)[0] / count, {}
+
+    return _Part(kind, y / count, {}, backward, maximum)
+
+
+def _conv_part(
+    rng: np.random.Generator,
+    x: Array,
+    window: tuple[int, ...],
+    channels: tuple[int, int],
+    options: dict[str, Any],
+    bias: int,
+) -> _Part:
+    (c, k), layout = channels, options["layout"]
+    given = {"F": _numbers(rng, ops.filter_shape(layout, k, c, window))}
+    given |= {"b": bias * _numbers(rng, (k,))} if bias else {}
+    types = [ops.type_of(array) for array in (x, *given.values())]
+    op = ops.conv_op("test", *types, **options)
+    (y,) = reference.evaluate(op, x, *given.values())
+
+    def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+        dx, dw, db = _conv_gradients(op, dy, x, given["F"])
+        return dx, {"F": dw, "b": db}
+
+    return _Part("conv", y, given, backward)
 
 
 _MAKERS = {

@@ -13,7 +13,7 @@ from rot180.explain._equations import Cell, Equation
 from rot180.explain._squares import Squares
 from rot180.explain._symbols import Symbols
 from rot180.explain._text import folded
-from rot180.explain._words import Language, say, sentences, title
+from rot180.explain._words import Language, formulas_of, say, sentences, title
 
 if TYPE_CHECKING:
     from rot180.explain._explained import Explained
@@ -25,7 +25,7 @@ Cells = Sequence[tuple["Pass", Cell]]
 _COLUMNS: Final = 88
 
 
-def to_text(found: Explained, language: Language = "en", width: int = 88) -> str:
+def to_text(found: Explained, language: Language = "en", width: int = _COLUMNS) -> str:
     """Returns what the terminal shows, without colours."""
     from rich.console import Console
 
@@ -56,22 +56,18 @@ def to_markdown(
         cells: Single numbers of them; all if there are none.
         language: Of the words.
     """
-    shown = found.passes if passes is None else passes
-    return "\n".join(_markdown(found, shown, cells, language))
+    return "\n".join(_markdown(found, passes, cells, language))
 
 
 def _markdown(
-    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass] | None, cells: Cells, language: Language
 ) -> Iterator[str]:
     name = say(f"layer.{found.setting.layer}", language)
     yield f"# {name[0].upper()}{name[1:]}\n"
     yield f"    {command_of(found, passes, cells)}\n"
     if found.values is not None:
         yield from _fenced(_grids(found, found.given))
-    for part in passes:
-        equations = chosen(part, cells)
-        if not equations:
-            continue
+    for part, equations in chosen(found, passes, cells):
         yield f"## {title(part, found, language)}\n"
         yield "  \n".join(sentences(part, found, language)) + "\n"
         for key, formulas in formulas_of(part):
@@ -84,8 +80,9 @@ def _markdown(
         )
 
 
-def command_of(found: Explained, passes: Sequence[Pass], cells: Cells) -> str:
+def command_of(found: Explained, passes: Sequence[Pass] | None, cells: Cells) -> str:
     """Returns the command line, with the options that choose passes and a number."""
+    passes = found.passes if passes is None else passes
     words, names = [command(found)], {part.name for part in passes}
     if len(names) == 1 and len(passes) < len(found.passes):
         words.append(f"--pass {names.pop()}")
@@ -93,13 +90,6 @@ def command_of(found: Explained, passes: Sequence[Pass], cells: Cells) -> str:
         indices = found.names.indices(cells[0][1])
         words.append(f"--cell {','.join(map(str, indices))}")
     return " ".join(words)
-
-
-def formulas_of(part: Pass) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yields what is said of formulas in rot180's notation, and the formulas."""
-    yield "formula", part.formulas
-    if part.gathered:
-        yield "gathered", part.gathered
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[str]:
@@ -117,10 +107,18 @@ def _grids(found: Explained, names: Sequence[str]) -> list[str]:
     return [row.plain for row in beside(map(block, squares), _COLUMNS)]
 
 
-def chosen(part: Pass, cells: Cells) -> list[Equation]:
-    """Returns the equations of a pass that are asked for."""
-    wanted = [cell for of, cell in cells if of is part]
-    return [e for e in part.equations if not cells or e.cell in wanted]
+def chosen(
+    found: Explained, passes: Sequence[Pass] | None, cells: Cells
+) -> Iterator[tuple[Pass, list[Equation]]]:
+    """Yields the passes that are asked for, each with its equations; all if None.
+
+    With single numbers, only passes that have one, and its equation.
+    """
+    for part in found.passes if passes is None else passes:
+        wanted = [cell for of, cell in cells if of is part]
+        equations = [e for e in part.equations if not cells or e.cell in wanted]
+        if equations:
+            yield part, equations
 
 
 # -------------------------------------------------------------------------- MathML
@@ -139,22 +137,18 @@ def to_mathml(
     Raises:
         MissingPackageError: SymPy, which prints the equations, is not installed.
     """
-    shown = found.passes if passes is None else passes
-    return "\n".join(_mathml(found, shown, cells, language)) + "\n"
+    return "\n".join(_mathml(found, passes, cells, language)) + "\n"
 
 
 def _mathml(
-    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass] | None, cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
     name = escape(say(f"layer.{found.setting.layer}", language))
     yield f'<!doctype html>\n<html lang="{language}">\n<meta charset="utf-8">'
     yield f"<title>{name}</title>"
     yield f"<p><code>{escape(command_of(found, passes, cells))}</code></p>"
-    for part in passes:
-        equations = chosen(part, cells)
-        if not equations:
-            continue
+    for part, equations in chosen(found, passes, cells):
         yield f"<h2>{escape(title(part, found, language))}</h2>"
         for text in sentences(part, found, language):
             yield f"<p>{escape(text)}</p>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
 
@@ -193,23 +194,14 @@ class _Artist:
             y += 20
         y += 6
         if cell is not None:
-            equation = next(e for e in part.equations if e.cell == cell)
-            return self._number(part, equation, y)
+            return self._number(part, part.equation(cell), y)
         y = self._whole(part, y)
         return y if part.slide is None else self._steps(part, part.slide, y + 10)
 
     def _whole(self, part: Pass, y: float) -> float:
         """What is read, as it lies, and what is computed from it."""
-        squares, slid = self._squares, part.slide
-        read = [
-            square
-            for name in part.operands
-            for square in (
-                squares.lying(slid)
-                if slid is not None and name == slid.slider
-                else squares.of(name)
-            )
-        ]
+        squares = self._squares
+        read = chain.from_iterable(squares.read(part, name) for name in part.operands)
         return self._equation(read, squares.of(part.out), "→", y)
 
     def _number(self, part: Pass, equation: Equation, y: float) -> float:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from rot180.explain._export import Cells, chosen, command_of, formulas_of
+from rot180.explain._export import Cells, chosen, command_of
 from rot180.explain._symbols import Symbols
-from rot180.explain._words import Language, say, sentences, title
+from rot180.explain._words import Language, formulas_of, say, sentences, title
 
 if TYPE_CHECKING:
     from rot180.explain._explained import Explained
@@ -46,21 +46,17 @@ def to_latex(
     Raises:
         MissingPackageError: SymPy, which prints the equations, is not installed.
     """
-    shown = found.passes if passes is None else passes
-    return "\n".join(_latex(found, shown, cells, language)) + "\n"
+    return "\n".join(_latex(found, passes, cells, language)) + "\n"
 
 
 def _latex(
-    found: Explained, passes: Sequence[Pass], cells: Cells, language: Language
+    found: Explained, passes: Sequence[Pass] | None, cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
     packages = "amsmath" if language == "en" else "amsmath,ctex"
     yield f"% {command_of(found, passes, cells)}"
     yield rf"% needs \usepackage{{{packages}}}"
-    for part in passes:
-        equations = chosen(part, cells)
-        if not equations:
-            continue
+    for part, equations in chosen(found, passes, cells):
         yield ""
         yield rf"\paragraph{{{title(part, found, language)}}}"
         yield from sentences(part, found, language)

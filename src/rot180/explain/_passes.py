@@ -9,7 +9,7 @@ from typing import Final
 
 from rot180 import ops
 from rot180.errors import ArgumentError
-from rot180.explain._equations import Equation, equations
+from rot180.explain._equations import Cell, Equation, equations
 from rot180.explain._setting import Setting
 from rot180.explain._slide import Slide, plan_of, verified
 from rot180.explain._tensors import Tensor
@@ -54,6 +54,10 @@ class Pass:
     contractions: tuple[Contraction, ...] = ()
     slide: Slide | None = None
     window: ops.Window | None = None
+
+    def equation(self, cell: Cell) -> Equation:
+        """Returns how one of its numbers is computed."""
+        return next(line for line in self.equations if line.cell == cell)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,10 +178,12 @@ def _data(query: Mapping[str, str]) -> Response:
     return Response(text, media_type="application/json")
 
 
-def _told(message: str, status_code: int) -> Response:
+def _told(
+    message: str, status_code: int, headers: Mapping[str, str] | None = None
+) -> Response:
     from starlette.responses import JSONResponse
 
-    return JSONResponse({"error": message}, status_code)
+    return JSONResponse({"error": message}, status_code, headers)
 
 
 def _answering(
@@ -214,19 +216,14 @@ def _is_foreign(request: Request) -> bool:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """No such page, or another method than GET."""
-    from starlette.responses import JSONResponse
-
     status = getattr(error, "status_code", 400)
-    told = {"error": f"explain: {getattr(error, 'detail', error)}"}
-    return JSONResponse(told, status_code=status)
+    return _told(f"explain: {getattr(error, 'detail', error)}", status)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     """A fault of ours: a message, and no traceback to the browser."""
-    from starlette.responses import JSONResponse
-
-    told = {"error": "explain: this is a fault of rot180; please report it."}
-    return JSONResponse(told, status_code=500, headers=_HEADERS)
+    message = "explain: this is a fault of rot180; please report it."
+    return _told(message, 500, _HEADERS)
 
 
 def _query(request: Request) -> dict[str, str]:

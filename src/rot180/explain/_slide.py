@@ -320,9 +320,6 @@ def _is_covered(track: Track, result: int, cell: int) -> bool:
 
 def planes_read(base: Tensor, equation: Equation) -> list[Position]:
     """Returns the planes of a tensor that an equation reads; the first if none."""
-    all_planes = list(base.planes())
-    if len(all_planes) == 1:
-        return all_planes
     cells = (cell for term in equation.terms for cell in term.factors)
     planes = {base.plane(cell.at) for cell in cells if cell.tensor == base.name}
-    return sorted(planes) or all_planes[:1]
+    return sorted(planes) or [next(base.planes())]

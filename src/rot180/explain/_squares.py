@@ -92,6 +92,14 @@ class Squares:
                 name = say(f"lying.{turn(slid)}", self.language, name=name)
             yield Square(name, square.rows)
 
+    def read(
+        self, part: Pass, name: str, kind: Callable[[Cell], Kind] = lambda cell: "plain"
+    ) -> Iterator[Square]:
+        """Yields the squares of an operand of a pass, as they lie in it."""
+        if part.slide is not None and name == part.slide.slider:
+            return self.lying(part.slide, kind)
+        return self.of(name, kind)
+
     def _square(
         self,
         tensor: Tensor,
@@ -126,10 +134,7 @@ class Squares:
                 yield self.ground(part, slid, equation, plane, name)
             names.remove(base.name)
         for name in names:
-            if slid is not None and name == slid.slider:
-                yield from self.lying(slid, second)
-            else:
-                yield from self.of(name, second)
+            yield from self.read(part, name, second)
 
     def result(self, part: Pass, equation: Equation) -> Iterator[Square]:
         """Yields what is computed, the one number marked."""
@@ -176,10 +181,8 @@ class Squares:
         result = self.found.tensors[part.out].place(equation.cell.at)
         covered = slid.covered(result)
         counts = {c for term in self._counting(equation) for c in term.factors}
-        taps, over_nothing = (
-            self._taps(slid, equation),
-            self._over_nothing(slid, result),
-        )
+        taps = self._taps(slid, equation)
+        over_nothing = self._over_nothing(slid, result)
 
         def mark(place: Position) -> Mark:
             reads, is_under = slid.reads(place), place in under

@@ -79,10 +79,13 @@ class Symbols:
     def _subscript(self, tensor: str, cell: Cell) -> str:
         letter, index = tensor[0], tensor[1:]
         name = f"{letter}^{{({index})}}" if index else letter
-        indices = ("" if self._found.names.compact else ",").join(
-            map(str, self._found.names.indices(cell))
-        )
+        indices = self._indices(cell)
         return f"{name}_{{{indices}}}" if indices else name
+
+    def _indices(self, cell: Cell) -> str:
+        """What stands below: `12`, or `1,12` where that is not clear."""
+        names = self._found.names
+        return ("" if names.compact else ",").join(map(str, names.indices(cell)))
 
     def _number(self, value: Number, where: str) -> Expression:
         """A number as it is, for SymPy would compute with it."""
@@ -110,8 +113,7 @@ class Symbols:
 
     def _symbol(self, cell: Cell) -> Expression:
         """A symbol with its indices below."""
-        names = self._found.names
-        indices = ("" if names.compact else ",").join(map(str, names.indices(cell)))
+        indices = self._indices(cell)
         name = f"{cell.tensor}_{indices}" if indices else cell.tensor
         return _named(self._sympy)(name)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from rot180.explain._blocks import Block, Entry, beside, grid
 from rot180.explain._squares import Kind, Mark, Square, Squares
 from rot180.explain._text import folded
-from rot180.explain._words import Language, say, sentences, title
+from rot180.explain._words import Language, formulas_of, say, sentences, title
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,8 +80,10 @@ class Printer:
         self.console.print(Rule(title(part, self.found, self.language), align="left"))
         for sentence in sentences(part, self.found, self.language):
             self._folded(Text(sentence))
-        self._formulas("formula", part.formulas)
-        self._formulas("gathered", part.gathered)
+        for key, formulas in formulas_of(part):
+            self._folded(Text(say(key, self.language)))
+            for formula in formulas:
+                self._folded(Text(formula, "cyan"), indent=4)
         self._print(Text())
         if part.slide is not None and part.slide.turns:
             rotation = self._rotation(part.slide)
@@ -89,7 +91,7 @@ class Printer:
 
     def cell(self, part: Pass, cell: Cell) -> None:
         """Prints one number of a pass: its operands, marked, and its equation."""
-        equation = next(line for line in part.equations if line.cell == cell)
+        equation = part.equation(cell)
         squares = [
             *self._squares.operands(part, equation),
             *self._squares.result(part, equation),
@@ -119,12 +121,6 @@ class Printer:
             row.rstrip()
             row.pad_left(indent)
             self._print(row)
-
-    def _formulas(self, key: str, formulas: Sequence[str]) -> None:
-        if formulas:
-            self._folded(Text(say(key, self.language)))
-        for formula in formulas:
-            self._folded(Text(formula, "cyan"), indent=4)
 
     # ----------------------------------------------------------------- equations
 

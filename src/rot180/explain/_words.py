@@ -248,6 +248,13 @@ def title(part: Pass, found: Explained, language: Language = "en") -> str:
     return f"{say(f'layer.{part.layer}', language)}{comma}{text}"
 
 
+def formulas_of(part: Pass) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yields the key of what is said of formulas in rot180's notation, and these."""
+    yield "formula", part.formulas
+    if part.gathered:
+        yield "gathered", part.gathered
+
+
 def sentences(
     part: Pass, found: Explained, language: Language = "en"
 ) -> tuple[str, ...]:

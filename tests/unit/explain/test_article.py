@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from explain_cases import values_of
+from explain_cases import array_of
 from scipy import signal
 
 from rot180 import explain
@@ -19,12 +19,7 @@ FORWARD, FILTER, INPUT = ARTICLE.passes
 FLIPPED = explain.explain(flip=True)
 
 
-def _array(found: explain.Explanation, name: str) -> np.ndarray:
-    values = list(values_of(found)[name].values())
-    return np.reshape(values, found.tensors[name].extents)
-
-
-X, F, DO = (_array(ARTICLE, name) for name in ("X", "F", "dO"))
+X, F, DO = (array_of(ARTICLE, name) for name in ("X", "F", "dO"))
 
 
 def _equations(found: explain.Explanation, out: str) -> dict[str, str]:
@@ -45,7 +40,7 @@ def test_s1_forward_is_the_correlation_of_x_and_f() -> None:
         "O22": "X22*F11 + X23*F12 + X32*F21 + X33*F22",
     }
     expected = signal.correlate2d(X, F, mode="valid")
-    np.testing.assert_array_equal(_array(ARTICLE, "O"), expected)
+    np.testing.assert_array_equal(array_of(ARTICLE, "O"), expected)
     assert "O is the correlation of X with F." in explain.sentences(FORWARD, ARTICLE)
 
 
@@ -57,7 +52,7 @@ def test_s2_true_convolution_rotates_f_first() -> None:
     assert turned == [(1, 1), (1, 0), (0, 1), (0, 0)]  # left-right, then up-down
     assert "F rotated" in FLIPPED.text()
     expected = signal.convolve2d(X, F, mode="valid")
-    np.testing.assert_array_equal(_array(FLIPPED, "O"), expected)
+    np.testing.assert_array_equal(array_of(FLIPPED, "O"), expected)
 
 
 def test_s3_the_forward_pass_slides_f_over_x() -> None:
@@ -96,13 +91,13 @@ def test_s5_the_four_equations_of_the_filter_gradient() -> None:
 
 def test_s5_as_misprinted_they_are_wrong() -> None:
     misprinted = X[:2, :2] * DO.sum()
-    assert (misprinted != _array(ARTICLE, "dF")).any()
+    assert (misprinted != array_of(ARTICLE, "dF")).any()
 
 
 def test_s6_the_filter_gradient_is_a_correlation() -> None:
     assert "dF is the correlation of X with dO." in explain.sentences(FILTER, ARTICLE)
     expected = signal.correlate2d(X, DO, mode="valid")
-    np.testing.assert_array_equal(_array(ARTICLE, "dF"), expected)
+    np.testing.assert_array_equal(array_of(ARTICLE, "dF"), expected)
     assert FILTER.formulas == ("dF[r, s] += X[p + r, q + s] * dO[p, q]",)
 
 
@@ -129,7 +124,7 @@ def test_s7_the_input_gradient_is_the_full_correlation_with_the_rotated_filter()
         "convolution with F as it is."
     )
     assert INPUT.gathered == ("dX[h, w] += dO[h - r, w - s] * F[r, s]",)
-    dx = _array(ARTICLE, "dX")
+    dx = array_of(ARTICLE, "dX")
     np.testing.assert_array_equal(dx, signal.correlate2d(DO, F[::-1, ::-1]))
     np.testing.assert_array_equal(dx, signal.convolve2d(DO, F))
 
@@ -141,9 +136,9 @@ def test_s7_with_flip_the_roles_turn() -> None:
     assert inputs.slide is not None
     assert not inputs.slide.turns
     np.testing.assert_array_equal(
-        _array(FLIPPED, "dF"), _array(ARTICLE, "dF")[::-1, ::-1]
+        array_of(FLIPPED, "dF"), array_of(ARTICLE, "dF")[::-1, ::-1]
     )
-    np.testing.assert_array_equal(_array(FLIPPED, "dX"), signal.correlate2d(DO, F))
+    np.testing.assert_array_equal(array_of(FLIPPED, "dX"), signal.correlate2d(DO, F))
 
 
 def test_s8_the_full_convolution_as_a_process() -> None:

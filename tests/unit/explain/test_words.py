@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from explain_cases import values_of
+from explain_cases import array_of
 from scipy import signal
 
 from rot180 import explain
@@ -37,10 +37,11 @@ CASES = [
 ]  # fmt: skip
 
 
-def _spread(array: Array, step: int) -> Array:
-    """Puts zeros between the numbers, in all dimensions."""
-    wide = np.zeros([(n - 1) * step + 1 for n in array.shape])
-    wide[(slice(None, None, step),) * array.ndim] = array
+def _spread(array: Array, *steps: int) -> Array:
+    """Puts zeros between the numbers: by one step, or by one for each dimension."""
+    each = steps if len(steps) == array.ndim else steps * array.ndim
+    wide = np.zeros([(n - 1) * s + 1 for n, s in zip(array.shape, each, strict=True)])
+    wide[tuple(slice(None, None, step) for step in each)] = array
     return wide
 
 
@@ -56,10 +57,7 @@ def _worked_out(found: explain.Explanation, part: explain.Pass) -> Array:
     setting, text = found.setting, " ".join(explain.sentences(part, found)[1:])
     padding, stride = setting.padding[0][0], setting.stride[0]
     dilation = setting.dilation[0]
-    array = {
-        name: np.reshape(list(values_of(found)[name].values()), tensor.extents)
-        for name, tensor in found.tensors.items()
-    }
+    array = {name: array_of(found, name) for name in found.tensors}
     shape = found.tensors[part.out].extents
     if said := re.search(BACK, text):
         act = signal.correlate if said[2] == "correlates" else signal.convolve
@@ -108,12 +106,9 @@ def _forward(found: explain.Explanation, array: dict[str, Array]) -> Array:
 def test_what_is_said_is_what_is_computed(parameters: dict[str, Any]) -> None:
     found = explain.explain(**parameters)
     for part in found.passes:
-        right = np.reshape(
-            list(values_of(found)[part.out].values()), found.tensors[part.out].extents
-        )
         np.testing.assert_array_equal(
             np.rint(_worked_out(found, part)),
-            right,
+            array_of(found, part.out),
             str(explain.sentences(part, found)),
         )
 
@@ -142,11 +137,7 @@ def _each(text: str | None, rank: int) -> list[tuple[int, int]]:
 def _apart(aside: str, array: Array) -> Array:
     found = re.search(r"its numbers (.+?) apart", aside)
     steps = _each(found[1] if found else "1", array.ndim)
-    wide = np.zeros(
-        [(n - 1) * s + 1 for n, (s, _) in zip(array.shape, steps, strict=True)]
-    )
-    wide[tuple(slice(None, None, step) for step, _ in steps)] = array
-    return wide
+    return _spread(array, *(step for step, _ in steps))
 
 
 @pytest.mark.parametrize(
@@ -158,26 +149,17 @@ def test_what_slides_over_what_gives_the_numbers(parameters: dict[str, Any]) -> 
         said = FIRST.match(explain.sentences(part, found)[0])
         assert said
         extents = found.tensors[part.out].extents
-        rank, values = len(extents), values_of(found)
-        base, slider = (
-            np.reshape(
-                list(values[said[name]].values()), found.tensors[said[name]].extents
-            )
-            for name in ("base", "slider")
-        )
+        rank = len(extents)
+        base, slider = (array_of(found, said[name]) for name in ("base", "slider"))
         how, around = said["how"] or "", said["ground"] or ""
         ground = _apart(around, base)
         pads = re.search(r"(padded|cropped) by (.+?)(?:, where|$)", around)
         sign = -1 if pads and pads[1] == "cropped" else 1
         for dim, pair in enumerate(_each(pads[2] if pads else None, rank)):
             low, high = (sign * side for side in pair)
-            ground = np.pad(
-                ground,
-                [
-                    (max(low, 0), max(high, 0)) if d == dim else (0, 0)
-                    for d in range(rank)
-                ],
-            )
+            sides = [(0, 0)] * rank
+            sides[dim] = (max(low, 0), max(high, 0))
+            ground = np.pad(ground, sides)
             end = ground.shape[dim] + min(high, 0)
             ground = ground.take(range(max(-low, 0), end), axis=dim)
         lying = _apart(
@@ -187,9 +169,8 @@ def test_what_slides_over_what_gives_the_numbers(parameters: dict[str, Any]) -> 
         result = signal.correlate(ground, lying, "valid")
         result = result[tuple(slice(None, None, step) for step in steps)]
         result = np.rint(result[tuple(slice(n) for n in extents)])
-        right = np.reshape(list(values[part.out].values()), extents)
         turned = np.flip(result) if said["back"] else result
-        np.testing.assert_array_equal(turned, right, said[0])
+        np.testing.assert_array_equal(turned, array_of(found, part.out), said[0])
 
 
 def test_both_languages_say_as_much() -> None:

@@ -118,8 +118,13 @@ function planes(tensor) {
   return squaresOf.get(tensor);
 }
 
+// Whether an axis is rows or columns.
+function isSpatial(axis) {
+  return "hwrs".includes(axis);
+}
+
 function cutIntoPlanes(tensor) {
-  const spatial = tensor.axes.map((axis) => "hwrs".includes(axis));
+  const spatial = tensor.axes.map(isSpatial);
   const extents = tensor.shape.filter((_, i) => spatial[i]);
   const squares = new Map();
   tensor.labels.forEach((_, flat) => {

@@ -33,10 +33,15 @@ function renew() {
   else ask(model.told.words, {}, { keep: true });
 }
 
-// What is shown stays as it was, numbers that are typed too.
-function refuse(message) {
+// Nothing is asked for any more.
+function answered() {
   state.wanted = null;
   state.pending.clear();
+}
+
+// What is shown stays as it was, numbers that are typed too.
+function refuse(message) {
+  answered();
   complain(message);
   writeNumbers();
 }
@@ -44,8 +49,7 @@ function refuse(message) {
 function take(told, keep) {
   const { out } = pass();
   model.load(told);
-  state.wanted = null;
-  state.pending.clear();
+  answered();
   state.typed = told.typed.length > 0;
   const focused = document.activeElement?.id;
   mendControls();

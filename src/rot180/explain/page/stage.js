@@ -176,7 +176,7 @@ function turnedPlace(tracks, place) {
 function resultPlace(pass, equation) {
   const tensor = model.tensors.get(pass.out);
   const at = position(equation.id - tensor.first, tensor.shape);
-  return at.filter((_, i) => "hwrs".includes(tensor.axes[i]));
+  return at.filter((_, i) => isSpatial(tensor.axes[i]));
 }
 
 // When it is laid out anyway, for measuring before would lay it out twice.

@@ -290,8 +290,9 @@ function showProgram() {
     text = text.replace(`⟦${tensor.name}⟧`, `[${model.numbers(tensor).join(", ")}]`);
   }
   byId("program").textContent = text;
-  byId("command").textContent = command();
-  byId("file").hidden = !command().endsWith("FILE");
+  const line = command();
+  byId("command").textContent = line;
+  byId("file").hidden = !line.endsWith("FILE");
 }
 
 async function copyProgram() {
