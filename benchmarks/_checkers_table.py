@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.mutants import MUTANTS, Mutant
 from benchmarks.table import ROOT, rewrite
-from rot180.check.mutants import MUTANTS, Mutant
 
 RESULTS = ROOT / "benchmarks" / "results" / "checkers.json"
 PAGE = ROOT / "docs" / "reference" / "mutants.md"

@@ -2,7 +2,7 @@
 
     python -m benchmarks.bench_checkers
 
-Every mutant of `rot180.check.mutants`, and the two correct implementations that they
+Every mutant of `benchmarks.mutants`, and the two correct implementations that they
 are made from, are given to each checker. Nothing in the table is typed by hand.
 """
 
@@ -22,7 +22,7 @@ from benchmarks._checkers_torch import (
     gradcheck_catches,
     opinfo_catches,
 )
-from rot180.check.mutants import MUTANTS, Mutant, correct_columns, correct_taps
+from benchmarks.mutants import MUTANTS, Mutant, correct_columns, correct_taps
 
 PACKAGES = ("torch", "onnx", "numpy")
 FORWARD = frozenset(NODES)
@@ -100,7 +100,7 @@ def caught_by_rot180(name: str, seconds: float = 30.0) -> bool:
     from rot180.check import check
 
     report = check(
-        f"rot180.check.mutants:{name}",
+        f"benchmarks.mutants:{name}",
         profile="quick",
         seconds=seconds,
         diagnosis=False,

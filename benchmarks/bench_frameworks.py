@@ -18,8 +18,8 @@ import click
 import rot180
 from benchmarks._framework_defects import DEFECTS, Defect
 from rot180.check import Report, check
-from rot180.check._export import to_json, to_markdown
 from rot180.check.adapters import READY
+from rot180.check.report._export import to_json, to_markdown
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "frameworks.md"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from helpers import child_environment, python
 
-from rot180.check._corners import corners
-from rot180.check._failure import OUTPUTS
-from rot180.check._laws import LAWS
-from rot180.check._profiles import every_cell
+from rot180.check.cases._corners import corners
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.cases._profiles import every_cell
+from rot180.check.judge._laws import LAWS
 from rot180.cli import main
 
 HOWTO = Path(__file__).parents[1] / "docs" / "howto"

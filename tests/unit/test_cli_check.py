@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers import child_environment, python
 
-from rot180.check import _findings, _run
+from rot180.check import _run
+from rot180.check.report import _findings
 from rot180.cli import main
 
 HEAD = """\
@@ -232,5 +233,5 @@ def test_no_subject_is_a_usage_error() -> None:
 
 def test_strict_convicts_what_accepts_nonsense() -> None:
     for options, status in (((), 0), (("--strict",), 1)):
-        result = _check("rot180.check.mutants:m15a", *options, seconds="1")
+        result = _check("benchmarks.mutants:m15a", *options, seconds="1")
         assert result.exit_code == status, result.output

@@ -11,13 +11,10 @@ or from Python, and in a test:
 """
 
 from rot180.check._assert import assert_conv
-from rot180.check._case import Case
-from rot180.check._export import to_json, to_markdown, write_reproductions
-from rot180.check._failure import Diagnosis, Failure, Finding
-from rot180.check._profiles import cases
-from rot180.check._render import show
-from rot180.check._report import Report, Tally
 from rot180.check._run import check
+from rot180.check.cases import Case, cases
+from rot180.check.judge import Diagnosis, Failure, Finding, Tally
+from rot180.check.report import Report, show, to_json, to_markdown, write_reproductions
 
 __all__ = [
     "Case",

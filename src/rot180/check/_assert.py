@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
-from rot180.check._report import Report
 from rot180.check._run import check
+from rot180.check.report import Report
 from rot180.errors import ArgumentError
 
 __all__ = ["assert_conv"]
@@ -69,7 +69,7 @@ def assert_conv(
 def _text(report: Report) -> str:
     from rich.console import Console
 
-    from rot180.check._render import show
+    from rot180.check.report._render import show
 
     page = io.StringIO()
     show(report, Console(file=page, width=88, color_system=None))

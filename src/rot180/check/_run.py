@@ -10,22 +10,29 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import hypothesis
-from hypothesis import strategies as st
+import numpy as np
 
-from rot180.check._arithmetic import arithmetic_of
-from rot180.check._case import Case
-from rot180.check._corners import corners
-from rot180.check._failure import OUTPUTS, Finding
-from rot180.check._features import known_features, without
-from rot180.check._findings import SHRINKING, findings, lenient_findings
-from rot180.check._judge import Judge
-from rot180.check._ledger import Ledger
-from rot180.check._oracle import too_large
-from rot180.check._profiles import cases, every_cell, read_shapes
-from rot180.check._report import Report, Tally
-from rot180.check._runner import ChildRunner, LocalRunner, Runner
-from rot180.check._survey import Survey
+from rot180.check.cases import (
+    OUTPUTS,
+    Case,
+    corners,
+    draw,
+    every_cell,
+    known_features,
+    read_shapes,
+    without,
+)
+from rot180.check.judge import (
+    Finding,
+    Judge,
+    Ledger,
+    Survey,
+    Tally,
+    arithmetic_of,
+    too_large,
+)
+from rot180.check.report import SHRINKING, Report, findings, lenient_findings
+from rot180.check.subjects import ChildRunner, LocalRunner, Runner
 from rot180.errors import ArgumentError, DataError
 
 __all__ = ["Profile", "Progress", "check"]
@@ -242,35 +249,14 @@ class _Run:
 
     def _judge_random(self) -> None:
         """Judges random configurations until the time is over; convolutions most."""
-        kinds = self.judge.survey.open_kinds()
-        if not kinds:
-            return
-        weighted = [kind for kind in kinds for _ in range(1 + (kind == "conv"))]
-        drawn = st.one_of([cases(kind) for kind in weighted])
-
-        @hypothesis.seed(self.settings.seed)
-        @hypothesis.settings(
-            max_examples=10**6,
-            database=None,
-            deadline=None,
-            phases=[hypothesis.Phase.generate],
-            report_multiple_bugs=False,
-            suppress_health_check=list(hypothesis.HealthCheck),
-            verbosity=hypothesis.Verbosity.quiet,
-        )
-        @hypothesis.given(drawn)
-        def explore(case: Case) -> None:
-            if self.problem is not None:
-                raise _Enough
-            try:
-                for right in self._judge(case):
-                    self._judge_laws(right)
-                if self.pending:  # of the corners, in turn with the random ones
-                    self._judge_laws(self.pending.popleft())
-            except DataError as error:  # the child does not start again
-                self.problem = str(error)
-
-        explore()
+        rng = np.random.default_rng(self.settings.seed)
+        while kinds := self.judge.survey.open_kinds():
+            weighted = [kind for kind in kinds for _ in range(1 + (kind == "conv"))]
+            kind = weighted[int(rng.integers(len(weighted)))]
+            for right in self._judge(draw(kind, (1, 2, 3), rng)):
+                self._judge_laws(right)
+            if self.pending:  # of the corners, in turn with the random ones
+                self._judge_laws(self.pending.popleft())
 
     def _judge(self, wanted: Case) -> Iterator[Case]:
         """Judges a case, fitted to what the subject has; yields it if it is right."""

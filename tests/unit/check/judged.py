@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
-from rot180.check._arithmetic import arithmetic_of
-from rot180.check._case import Case
-from rot180.check._judge import Judge
-from rot180.check._runner import LocalRunner, Runner
-from rot180.check._survey import Survey
+from rot180.check.cases._case import Case
+from rot180.check.judge._arithmetic import arithmetic_of
+from rot180.check.judge._judge import Judge
+from rot180.check.judge._survey import Survey
+from rot180.check.subjects._runner import LocalRunner, Runner
 
 
 def judge_of(subject: Any, arithmetic: str = "exact") -> Judge:

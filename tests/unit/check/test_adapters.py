@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rot180.check import _oracle as oracle
-from rot180.check._case import Case, make
-from rot180.check._failure import OUTPUTS
 from rot180.check.adapters import READY, module_name
+from rot180.check.cases._case import Case, make
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.judge import _oracle as oracle
 from rot180.errors import ArgumentError
 
 CONV = ("conv", "conv_input_grad", "conv_weight_grad", "conv_backward")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from unit.check.judged import stop_at_first
 
+from benchmarks.mutants import MUTANTS, correct_taps
 from rot180.check import check
-from rot180.check._arithmetic import ARITHMETICS, arithmetic_of
-from rot180.check._case import Case, make
-from rot180.check._oracle import expected, operands
-from rot180.check._outcome import differing
-from rot180.check.mutants import MUTANTS, correct_taps
+from rot180.check.cases._case import Case, make
+from rot180.check.judge._arithmetic import ARITHMETICS, arithmetic_of
+from rot180.check.judge._oracle import expected, operands
+from rot180.check.subjects._outcome import differing
 from rot180.errors import ArgumentError
 
 Array = np.ndarray[Any, Any]

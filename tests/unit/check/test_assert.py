@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from unit.check.subjects import write
 
-from rot180.check import _findings, _run, assert_conv
-from rot180.check.mutants import MUTANTS, correct_taps
+from benchmarks.mutants import MUTANTS, correct_taps
+from rot180.check import _run, assert_conv
+from rot180.check.report import _findings
 from rot180.errors import ArgumentError
 
 T = correct_taps

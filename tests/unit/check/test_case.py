@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 
 from rot180.check import Case, cases
-from rot180.check._case import KINDS, Kind, fitted, make, parameters
-from rot180.check._corners import corners
-from rot180.check._oracle import IMPULSES, operands, output_size
-from rot180.check._profiles import every_cell
+from rot180.check.cases._case import KINDS, Kind, fitted, make, parameters
+from rot180.check.cases._corners import IMPULSES, corners
+from rot180.check.cases._profiles import every_cell
+from rot180.check.judge._oracle import operands, output_size
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

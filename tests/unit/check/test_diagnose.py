@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rot180.check import _oracle
-from rot180.check._case import Case, Kind, make
-from rot180.check._diagnose import KINDS_OF_MISTAKES, diagnose, kind_of
-from rot180.check._diagnose._match import MISTAKES, seen
-from rot180.check._diagnose._mistake import Mistake, Seen
-from rot180.check._failure import OUTPUTS, Diagnosis, Failure, Reason
+from rot180.check.cases._case import Case, Kind, make
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.diagnose import KINDS_OF_MISTAKES, diagnose, kind_of
+from rot180.check.diagnose._match import MISTAKES, seen
+from rot180.check.diagnose._mistake import Mistake, Seen
+from rot180.check.judge import _oracle
+from rot180.check.judge._failure import Diagnosis, Failure, Reason
 
 Array = np.ndarray[Any, Any]
 Wrong = Callable[[Case, dict[str, Array], Array], Array]

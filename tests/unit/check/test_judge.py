@@ -10,11 +10,13 @@ import pytest
 from unit.check.judged import judge_by, judge_of, reasons
 from unit.check.subjects import write
 
-from rot180.check import _findings, _judge, _run, check
-from rot180.check._case import Case, make
-from rot180.check._failure import Failure
-from rot180.check._runner import ChildRunner
-from rot180.check.mutants import correct_taps
+from benchmarks.mutants import correct_taps
+from rot180.check import _run, check
+from rot180.check.cases._case import Case, make
+from rot180.check.judge import _judge
+from rot180.check.judge._failure import Failure
+from rot180.check.report import _findings
+from rot180.check.subjects._runner import ChildRunner
 
 T = correct_taps
 Conv = Callable[..., Any]
@@ -214,7 +216,7 @@ def test_threads_that_cannot_be_set_are_not_judged() -> None:
 
 ENDINGS = """
 import os, time
-from rot180.check.mutants import correct_taps
+from benchmarks.mutants import correct_taps
 relu, relu_backward = correct_taps.relu, correct_taps.relu_backward
 
 def conv(x, w, b=None, **options):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from unit.check.judged import judge_of
 
-from rot180.check._case import Case, make
-from rot180.check._corners import corners
-from rot180.check._laws import LAWS, Law
-from rot180.check.mutants import MUTANTS, correct_columns, correct_taps
+from benchmarks.mutants import MUTANTS, correct_columns, correct_taps
+from rot180.check.cases._case import Case, make
+from rot180.check.cases._corners import corners
+from rot180.check.judge._laws import LAWS, Law
 
 Functions = dict[str, Callable[..., Any]]
 T = correct_taps

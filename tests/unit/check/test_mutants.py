@@ -22,10 +22,9 @@ from helpers import (
 )
 
 import rot180
-from benchmarks import _checkers_table
+from benchmarks import _checkers_table, mutants
+from benchmarks.mutants import MUTANTS, Mutant, correct_columns, correct_taps
 from rot180 import ops
-from rot180.check import mutants
-from rot180.check.mutants import MUTANTS, Mutant, correct_columns, correct_taps
 from rot180.runtime import reference
 
 BASES = {"taps": correct_taps, "columns": correct_columns}

@@ -8,9 +8,9 @@ import pytest
 from helpers import assert_same
 
 import rot180
-from rot180.check._case import Case, Kind, make
-from rot180.check._failure import OUTPUTS
-from rot180.check._oracle import (
+from rot180.check.cases._case import Case, Kind, make
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.judge._oracle import (
     arguments,
     expected,
     functions_of,

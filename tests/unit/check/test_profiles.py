@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rot180.check._case import Case, make
-from rot180.check._profiles import cases, draw, every_cell, read_shapes
+from rot180.check.cases._case import Case, make
+from rot180.check.cases._profiles import cases, draw, every_cell, read_shapes
 from rot180.errors import DataError
 
 

@@ -16,16 +16,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rot180.check._case import Case, make
-from rot180.check._export import file_names, to_json, to_markdown, write_reproductions
-from rot180.check._failure import Diagnosis, Failure, Finding, Reason
-from rot180.check._formula import formula
-from rot180.check._oracle import arguments, expected, operands
-from rot180.check._outcome import Array
-from rot180.check._render import show
-from rot180.check._report import Report, Tally
-from rot180.check._reproduce import reproduction
-from rot180.check._words import lacking, slices
+from rot180.check.cases._case import Case, make
+from rot180.check.judge._failure import Diagnosis, Failure, Finding, Reason
+from rot180.check.judge._ledger import Tally
+from rot180.check.judge._oracle import arguments, expected, operands
+from rot180.check.report._export import (
+    file_names,
+    to_json,
+    to_markdown,
+    write_reproductions,
+)
+from rot180.check.report._formula import formula
+from rot180.check.report._render import show
+from rot180.check.report._report import Report
+from rot180.check.report._reproduce import reproduction
+from rot180.check.report._words import lacking, slices
+from rot180.check.subjects._outcome import Array
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "check"
 SOURCE = "import my_conv as subject"

@@ -15,14 +15,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rot180.check._case import KINDS, Case, Kind, make, parameters
-from rot180.check._failure import OUTPUTS, Failure, Reason
-from rot180.check._formula import cell, formula
-from rot180.check._literal import array_literal
-from rot180.check._oracle import arguments, expected, functions_of, operands
-from rot180.check._outcome import Array
-from rot180.check._reproduce import reproduction
-from rot180.check._words import fault
+from rot180.check.cases._case import KINDS, Case, Kind, make, parameters
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.judge._failure import Failure, Reason
+from rot180.check.judge._oracle import arguments, expected, functions_of, operands
+from rot180.check.report._formula import cell, formula
+from rot180.check.report._literal import array_literal
+from rot180.check.report._reproduce import reproduction
+from rot180.check.report._words import fault
+from rot180.check.subjects._outcome import Array
 from rot180.errors import Rot180Error
 
 SUBJECT = "subject_under_test"

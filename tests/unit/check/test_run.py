@@ -16,8 +16,9 @@ from unit.check.judged import stop_at_first
 from unit.check.subjects import write
 
 import rot180
-from rot180.check import Report, _findings, _run, check
-from rot180.check.mutants import MUTANTS, Mutant, correct_columns, correct_taps
+from benchmarks.mutants import MUTANTS, Mutant, correct_columns, correct_taps
+from rot180.check import Report, _run, check
+from rot180.check.report import _findings
 from rot180.errors import ArgumentError, DataError
 
 T = correct_taps
@@ -77,7 +78,7 @@ def _report_on(mutant: Mutant) -> Report:
         patch.setattr(_findings, "_TRIES", 40)
         seconds = 0.3 if mutant.lenient else 8
         # Memory that was never written is filled with NaN in a process of its own.
-        spec = f"rot180.check.mutants:{mutant.name}"
+        spec = f"benchmarks.mutants:{mutant.name}"
         return check(
             spec if mutant.kind == 10 else mutant.subject,
             seconds=seconds,
@@ -98,7 +99,7 @@ def test_every_mutant_is_convicted_of_what_it_gets_wrong(mutant: Mutant) -> None
 RUNNER = """
 import json, sys
 import numpy as np
-from rot180.check import mutants
+from benchmarks import mutants
 
 allocate, ended = (np.empty, np.empty_like), []
 for name, script in json.load(sys.stdin):
@@ -119,7 +120,7 @@ def _ended(scripts: list[tuple[str, str]]) -> list[str]:
     given = [
         (name, PLACE.sub(f"subject = mutants.{name}", text)) for name, text in scripts
     ]
-    lines = [(n, "from rot180.check import mutants\n" + text) for n, text in given]
+    lines = [(n, "from benchmarks import mutants\n" + text) for n, text in given]
     done = subprocess.run(
         python("-c", RUNNER),
         input=json.dumps(lines),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from unit.check.subjects import BY_NUMBERS, integers, write
 
-from rot180.check._outcome import (
+from rot180.check.subjects._outcome import (
     EARLIER,
     Died,
     Outcome,
@@ -23,7 +23,7 @@ from rot180.check._outcome import (
     Unsupported,
     Values,
 )
-from rot180.check._runner import MEMORY, ChildRunner, LocalRunner
+from rot180.check.subjects._runner import MEMORY, ChildRunner, LocalRunner
 from rot180.errors import DataError
 
 X = integers(1, 1, 3, 3)
@@ -576,7 +576,7 @@ def test_nothing_is_left_when_the_judge_is_ended(
     pids = tmp_path / "pids"
     spec = write(tmp_path, OFFSPRING.format(path=str(pids), seconds=60))
     judge = (
-        "import numpy as np; from rot180.check._runner import ChildRunner\n"
+        "import numpy as np; from rot180.check.subjects._runner import ChildRunner\n"
         f"ChildRunner({spec!r}, timeout=50).call('relu', (('x', np.ones(1)),), {{}})\n"
     )
     paths = os.pathsep.join(sys.path)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rot180.check._case import Case, Kind, make
-from rot180.check._shrink import shrink
+from rot180.check.cases._case import Case, Kind, make
+from rot180.check.diagnose._shrink import shrink
 
 Fails = Callable[[Case], bool]
 BIG = make(
@@ -178,7 +178,7 @@ KINDS: list[Kind] = ["conv", "conv_transpose", "max_pool", "avg_pool"]
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_case_that_is_tried_has_an_output(kind: Kind) -> None:
-    from rot180.check._oracle import output_size
+    from rot180.check.judge._oracle import output_size
 
     big = make(kind, kernel_size=3, extra=4, padding=(1, 0), stride=2, in_group=2)
 

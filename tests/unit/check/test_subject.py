@@ -19,9 +19,9 @@ from unit.check.subjects import (
     write,
 )
 
-from rot180.check._outcome import Outcome, Raised, Unsupported, Values
-from rot180.check._runner import ChildRunner, LocalRunner
-from rot180.check._subject import describe
+from rot180.check.subjects._outcome import Outcome, Raised, Unsupported, Values
+from rot180.check.subjects._runner import ChildRunner, LocalRunner
+from rot180.check.subjects._subject import describe
 from rot180.errors import DataError
 
 X, W, B = integers(2, 3, 5, 6), integers(4, 3, 2, 2, seed=1), integers(4, seed=2)

@@ -1,0 +1,47 @@
+"""What can be asked: one configuration, its features, and where cases come from."""
+
+from rot180.check.cases._case import (
+    CONV,
+    KINDS,
+    POOL,
+    Case,
+    Kind,
+    altered,
+    fitted,
+    parameters,
+)
+from rot180.check.cases._corners import IMPULSES, corners
+from rot180.check.cases._features import (
+    CORE,
+    LOUD,
+    alone,
+    known_features,
+    plain,
+    without,
+)
+from rot180.check.cases._outputs import OUTPUTS
+from rot180.check.cases._profiles import cases, draw, every_cell, read_shapes
+
+__all__ = [
+    "CONV",
+    "CORE",
+    "IMPULSES",
+    "KINDS",
+    "LOUD",
+    "OUTPUTS",
+    "POOL",
+    "Case",
+    "Kind",
+    "alone",
+    "altered",
+    "cases",
+    "corners",
+    "draw",
+    "every_cell",
+    "fitted",
+    "known_features",
+    "parameters",
+    "plain",
+    "read_shapes",
+    "without",
+]

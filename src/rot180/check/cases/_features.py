@@ -1,0 +1,119 @@
+"""The features of a case, one at a time: a case that has just one, or has them not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from rot180.check.cases._case import (
+    KINDS,
+    Case,
+    Kind,
+    altered,
+    fitted,
+    make,
+    parameters,
+)
+
+__all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "without"]
+
+# Options of everyday use: an error that is no `raise` of the subject's is none of its
+# refusals.
+CORE: Final = ("bias", "stride", "padding", "dilation", "groups", "output_padding")
+# Sizes that many refuse, in any words; that is not silent, so it is not held against
+# them.
+LOUD: Final = frozenset({"no images", "extent 0"})
+
+# The cases for features that are no parameter of their own, or need another one; a
+# parameter's feature is shown by its second level.
+_ALONE: Final[dict[str, dict[str, Any]]] = {
+    "output_padding": {"output_padding": 1, "stride": 2},
+    "remainder": {"stride": 2, "extra": 1},
+    "padding per side": {"padding": (1, 0)},
+    "negative padding": {"padding": (-1, -1), "extra": 4},
+    "padding by name": {"padding": "same", "kernel_size": 3},
+    "no image axis": {"images": None},
+    "no images": {"images": 0},
+    "extent 0": {"padding": (2, 2), "extra": 0},
+}
+
+
+def known_features() -> tuple[str, ...]:
+    """Returns the names of all features, in the order of the alphabet."""
+    table = [known for kind in KINDS for known in parameters(kind)]
+    named = {p.feature for p in table if p.feature and p.feature != "dtype"}
+    given = {p.name for p in table if p.each and p.option != "no"} | {"kernel_size"}
+    alike = {f"{name} per dimension" for name in given}
+    others = {"float32", "float64", "kernel other than 3", *_ALONE}
+    return tuple(sorted(named | alike | others | {f"rank {r}" for r in (1, 2, 3)}))
+
+
+def plain(kind: Kind, *, rank: int = 2, **given: Any) -> Case:
+    """Returns a small case with nothing in it but what is given."""
+    known = {p.name for p in parameters(kind)}
+    values = {"kernel_size": 2, "extra": 2, "in_group": 2, "out_group": 3, "images": 2}
+    kept = {name: v for name, v in (values | given).items() if name in known}
+    return make(kind, rank=rank, **kept)
+
+
+def alone(feature: str, case: Case) -> Case | None:
+    """Returns a case of the same rank and dtype with just this feature.
+
+    None if there is none, as for a rank, which cannot be told from the case.
+    """
+    values = _ALONE.get(feature)
+    name = feature.removesuffix(" per dimension")
+    if name != feature:
+        first, second = ((0, 0), (1, 1)) if name == "padding" else (1, 2)
+        values = {name: (first, *(second,) * (case.rank - 1))}
+    if values is None:
+        found = [p for p in parameters(case.kind) if p.feature == feature]
+        if not found or feature == "dtype":
+            return None
+        values = {found[0].name: found[0].levels[1]}
+    single = plain(case.kind, rank=case.rank, dtype=case.dtype, **values)
+    return single if feature in single.features() else None
+
+
+def without(case: Case, features: set[str]) -> Case:
+    """Returns the nearest case that uses none of these features."""
+    for known in parameters(case.kind):
+        if known.feature in features & case.features():
+            case = altered(case, known.name, known.neutral_in(case.rank))
+    case = _equal(case, features)
+    if features & {"no image axis", "no images"} & case.features():
+        case = replace(case, images=1)
+    if case.dtype in features:
+        case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
+    if "kernel other than 3" in features:
+        case = replace(case, kernel_size=(3,) * case.rank)
+    case = fitted(_padded_plainly(case, features))
+    if "remainder" in features:
+        rest = zip(case.extra, case.remainder(), case.stride, strict=True)
+        less = tuple(e - r if e >= r else e - r + step for e, r, step in rest)
+        case = fitted(replace(case, extra=less))
+    if "extent 0" in features and 0 in case.size:
+        case = replace(case, extra=tuple(extra + 1 for extra in case.extra))
+    return case
+
+
+def _equal(case: Case, features: set[str]) -> Case:
+    """Returns the case with options alike in all dimensions, where they have to be."""
+    for feature in features & case.features():
+        name = feature.removesuffix(" per dimension")
+        if name != feature:
+            case = altered(case, name, (getattr(case, name)[0],) * case.rank)
+    return case
+
+
+def _padded_plainly(case: Case, features: set[str]) -> Case:
+    if isinstance(case.padding, str):
+        if "padding by name" in features:
+            return replace(case, padding=((0, 0),) * case.rank)
+        return case
+    pads = case.padding
+    if "negative padding" in features:
+        pads = tuple((max(low, 0), max(high, 0)) for low, high in pads)
+    if "padding per side" in features:
+        pads = tuple((low, low) for low, _ in pads)
+    return replace(case, padding=pads)

@@ -1,0 +1,478 @@
+"""Judging one configuration: calling the subject and comparing with the oracle."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from rot180.check.cases import OUTPUTS, Case
+from rot180.check.judge._arithmetic import Arithmetic
+from rot180.check.judge._failure import Failure, Reason
+from rot180.check.judge._laws import LAWS, Law
+from rot180.check.judge._oracle import (
+    Operands,
+    arguments,
+    arrays,
+    expected,
+    operands,
+    output_size,
+    too_large,
+)
+from rot180.check.judge._survey import Survey
+from rot180.check.subjects import (
+    EARLIER,
+    Array,
+    Died,
+    Outcome,
+    Raised,
+    Runner,
+    TimedOut,
+    Values,
+    differing,
+    number,
+)
+
+__all__ = ["Judge", "Verdict"]
+
+# Above so many multiplications the reference is not asked; the laws are, and single
+# positions of the forward pass.
+_REFERENCE: Final = 4 * 10**8
+_SAMPLES: Final = 64
+_UNCOMPARED: Final = "too large for the oracle; only laws are asked of it"
+# After so many calls that hung or ended the process, a function is not called again.
+_PATIENCE: Final = 2
+_INPUT_GRADS: Final = ("conv_input_grad", "conv_backward")
+# Calls before a failure that are tried as its cause.
+_REMEMBERED: Final = 12
+
+# A call that was made: the case, the function, the operands.
+Made = tuple[Case, str, Operands]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one function on one configuration.
+
+    `unsupported` says why it could not be judged; otherwise it is right if there are no
+    failures.
+    """
+
+    case: Case
+    function: str
+    failures: tuple[Failure, ...] = ()
+    unsupported: str | None = None
+    law: str | None = None
+
+
+class _NotJudged(Exception):
+    """A call of a law gave no values."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges configurations of one subject.
+
+    Attributes:
+        runner: Calls the subject.
+        arithmetic: What equality means.
+        survey: What the subject has.
+        slopes: The slopes that `relu_backward` was seen to take at 0.
+        absent: Gradients in whose place None was returned, such as `"db of
+            conv_backward"`.
+        earlier: For each failure, by function and case, the calls before it.
+    """
+
+    runner: Runner
+    arithmetic: Arithmetic
+    survey: Survey
+    slopes: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    earlier: dict[tuple[str, Case], tuple[Made, ...]] = field(default_factory=dict)
+    _recent: deque[Made] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _endings: dict[str, int] = field(default_factory=dict)
+
+    def operands(self, case: Case) -> dict[str, Array]:
+        """Returns the operands to judge a case on."""
+        return operands(case, most=self.arithmetic.largest)
+
+    def verdicts(self, case: Case) -> Iterator[Verdict]:
+        """Judges every function of the case's operation against the oracle."""
+        given = self.operands(case)
+        for function in self.survey.fitting_functions(case):
+            yield self.verdict(case, function, given)
+
+    def verdict(
+        self, case: Case, function: str, given: Operands, law: str = "reference"
+    ) -> Verdict:
+        """Judges one call against the oracle."""
+        outcome = self.call(case, function, given)
+        excuse = self.survey.excuse(case, function, outcome, self._plain_call)
+        if excuse is not None:
+            return Verdict(case, function, unsupported=excuse)
+        failures = tuple(self._failures(case, function, given, outcome, law))
+        if not failures and not _is_compared(case, function):
+            return Verdict(case, function, unsupported=_UNCOMPARED)
+        if isinstance(outcome, Values) and any(f.reason == "values" for f in failures):
+            again = self.call(case, function, given)
+            if isinstance(again, Values) and not _same_bits(outcome, again):
+                failures = (self._unsteady(case, function, given),)
+        if failures:
+            self.earlier[function, case] = tuple(self._recent)[:-1]
+        return Verdict(case, function, failures)
+
+    def _plain_call(self, case: Case, function: str) -> Outcome:
+        return self.call(case, function, self.operands(case))
+
+    def call(
+        self, case: Case, function: str, given: Operands, memory: str = "plain"
+    ) -> Outcome:
+        """Calls the subject; counts the calls that it did not survive."""
+        pairs = arguments(case, function, given)
+        options, droppable = case.options(), case.droppable()
+        outcome = self.runner.call(function, pairs, options, droppable, memory=memory)
+        self._recent.append((case, function, given))
+        if isinstance(outcome, Died | TimedOut):
+            self._endings[function] = self._endings.get(function, 0) + 1
+            if self._endings[function] >= _PATIENCE:
+                what = "hung" if isinstance(outcome, TimedOut) else "ended the process"
+                self.survey.given_up[function] = (
+                    f"not called again: it {what} {_PATIENCE} times"
+                )
+        return outcome
+
+    def _failures(
+        self, case: Case, function: str, given: Operands, outcome: Outcome, law: str
+    ) -> Iterator[Failure]:
+        used = arrays(case, function, given)
+
+        def failure(
+            reason: Reason, message: str, output: str = "", **more: Any
+        ) -> Failure:
+            return Failure(case, function, output, reason, message, law, used, **more)
+
+        match outcome:
+            case Raised(kind, message, where):
+                place = f" at {where}" if where else ""
+                yield failure("raised", f"{function} raised {kind}{place}: {message}")
+            case Died(how, last):
+                ending = f"; its last words: {last}" if last else ""
+                yield failure("died", f"{function}: the process {how}{ending}")
+            case TimedOut(seconds):
+                yield failure("timeout", f"{function} did not return in {seconds:g} s")
+            case Values(results, wrote):
+                for name in wrote:
+                    what = name if name == EARLIER else f"its operand {name}"
+                    yield failure("wrote", f"{function} changed {what}", name)
+                yield from self._wrong_values(case, function, given, results, failure)
+
+    def _wrong_values(
+        self,
+        case: Case,
+        function: str,
+        given: Operands,
+        results: tuple[Any, ...],
+        failure: Any,
+    ) -> Iterator[Failure]:
+        for name, got, want, bound in self._compared(case, function, given, results):
+            problem = _unlike(function, name, got, want)
+            if problem:
+                array = got if isinstance(got, np.ndarray) else None
+                yield failure(*problem, name, expected=want, got=array)
+                if problem[0] != "dtype":
+                    continue
+            wrong = differing(got, want, bound)
+            if function == "relu_backward":
+                wrong = wrong & ~self._admitted(got, given)
+            if wrong.any():
+                reason, message = _values_message(function, name, got, want, wrong)
+                yield failure(
+                    reason, message, name, expected=want, got=got, bound=bound
+                )
+
+    def _compared(
+        self, case: Case, function: str, given: Operands, results: tuple[Any, ...]
+    ) -> Iterator[tuple[str, Any, Array, Array | None]]:
+        """Yields each output: its name, what came, what is right, and the bound.
+
+        Of a large problem only some positions of the forward pass.
+        """
+        if case.work() > _REFERENCE:
+            if function == "conv" and case.layout == "channels_first":
+                yield from _sampled(case, given, results[0], self.arithmetic)
+            return
+        right = expected(case, function, given)
+        bounds = self.arithmetic.bounds(case, function, given, len(right))
+        for name, *values in zip(
+            OUTPUTS[function], results, right, bounds, strict=False
+        ):
+            # A gradient that is not given is not judged; nothing at all is no result.
+            if values[0] is not None or all(result is None for result in results):
+                yield (name, *values)
+            elif not isinstance(results[0], str):
+                self.absent.add(f"{name} of {function}")
+
+    def _admitted(self, got: Array, given: Operands) -> Array:
+        """Where `x` is 0, any slope from 0 to 1 is right; which one is noted."""
+        at_zero = given["x"] == 0
+        share = got / given["dy"]  # which is never 0
+        fine = at_zero & (share >= 0) & (share <= 1)
+        self.slopes.update(f"{abs(s):g}" for s in np.unique(share[fine]).tolist())
+        return np.asarray(fine)
+
+    def laws(self, case: Case) -> list[Law]:
+        """Returns the laws that can be asked of the case."""
+        if self.arithmetic.name != "exact":
+            return []
+        return [
+            law
+            for law in LAWS
+            if law.concerns(case, self.survey.fitting_functions(case))
+        ]
+
+    def law(self, law: Law, case: Case) -> Verdict | None:
+        """Judges a law; None where one of its calls gave no values.
+
+        The calls of a broken law are held against the oracle, to name the one that is
+        wrong; where the oracle finds none, the law itself is the failure.
+        """
+        calls: list[tuple[Case, str, Operands]] = []
+
+        def ask(of: Case, function: str, given: Operands) -> tuple[Array, ...]:
+            if function not in self.survey.fitting_functions(of):
+                raise KeyError(function)
+            calls.append((of, function, given))
+            outcome = self.call(of, function, given)
+            if not isinstance(outcome, Values):
+                raise _NotJudged
+            named = zip(OUTPUTS[function], outcome.results, strict=True)
+            if any(result is None for name, result in named if name != "db"):
+                raise _NotJudged
+            return outcome.results  # type: ignore[return-value]
+
+        name = next(n for n in law.needs[-1] if n in self.runner.functions)
+        try:
+            holds = law.holds(ask, case, np.random.default_rng([case.seed, 1]))
+        except (_NotJudged, KeyError):
+            return None
+        except (TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
+            holds = False  # answers of another shape, no arrays, no finite numbers
+        if holds:
+            return Verdict(case, name, law=law.name)
+        asked = () if law.alone or case.work() > _REFERENCE else calls
+        for of, function, given in asked:
+            found = self.verdict(of, function, given, law.name)
+            if found.failures:
+                return replace(found, law=law.name)
+        message = f"{law.name}: {law.text} does not hold"
+        used = arrays(*calls[-1])
+        output = OUTPUTS[name][0]
+        fault = Failure(case, name, output, "values", message, law.name, used)
+        return Verdict(case, name, (fault,), law=law.name)
+
+    def memory(self, case: Case, function: str) -> Verdict | None:
+        """Judges whether operands that lie otherwise give the same bits.
+
+        They may be added in another order then, so only where no sum is rounded.
+        """
+        if self.arithmetic.name != "exact" or case.kind == "avg_pool":
+            return None
+        given = self.operands(case)
+        plain = self.call(case, function, given)
+        for memory in ("fortran", "strided"):
+            other = self.call(case, function, given, memory)
+            if not (isinstance(plain, Values) and isinstance(other, Values)):
+                return None
+            for name, got, want in zip(
+                OUTPUTS[function], other.results, plain.results, strict=False
+            ):
+                if _bits(got) != _bits(want):
+                    text = _MEMORY[memory]
+                    message = f"{function}: {name} is another where the operands {text}"
+                    fault = Failure(
+                        case, function, name, "values", message, "memory",
+                        arrays(case, function, given), _or_none(want), _or_none(got),
+                        memory=memory,
+                    )  # fmt: skip
+                    return Verdict(case, function, (fault,), law="memory")
+        return Verdict(case, function, law="memory")
+
+    def history(self, case: Case, function: str) -> Iterator[Verdict]:
+        """Judges calls of the same shapes with other options, and then the first again.
+
+        What a subject keeps from one call to the next must not depend on shapes alone.
+        """
+        made = (case, function, self.operands(case))
+        for other in _same_shapes(case):
+            if function not in self.survey.fitting_functions(other):
+                continue
+            self.call(*made)
+            verdict = self.verdict(other, function, self.operands(other), "history")
+            if verdict.failures:
+                failures = (replace(f, before=made) for f in verdict.failures)
+                verdict = replace(verdict, failures=tuple(failures))
+            yield replace(verdict, law="history")
+
+    def repeats(self, case: Case, function: str, threads: int | None) -> Verdict | None:
+        """Judges whether the same call gives the same bits, with more threads too."""
+        given = self.operands(case)
+        first = self.call(case, function, given)
+        how = "a second time" if threads is None else f"with {threads} threads"
+        if threads is not None and not self.runner.set_threads(threads):
+            return None
+        again = self.call(case, function, given)
+        if threads is not None:
+            self.runner.set_threads(1)
+        if not (isinstance(first, Values) and isinstance(again, Values)):
+            return None
+        if _same_bits(first, again):
+            return Verdict(case, function, law="repeat")
+        return Verdict(
+            case, function, (self._unsteady(case, function, given, how),), law="repeat"
+        )
+
+    def _unsteady(
+        self, case: Case, function: str, given: Operands, how: str = "a second time"
+    ) -> Failure:
+        message = f"{function} gave other numbers {how}"
+        used = arrays(case, function, given)
+        output = OUTPUTS[function][0]
+        return Failure(case, function, output, "repeat", message, "repeat", used)
+
+    def is_consistent(self, case: Case) -> bool | None:
+        """Returns whether the gradients are those of the subject's own forward pass.
+
+        Within a thousandth, so that it can be said of inexact arithmetic, too; None if
+        it has no such gradients.
+        """
+        given = {n: a for n, a in self.operands(case).items() if n != "b"}
+        functions = self.survey.fitting_functions(case)
+        backward = next((n for n in _INPUT_GRADS if n in functions), None)
+        if backward is None or "conv" not in functions:
+            return None
+        forward = self.call(case, "conv", given)
+        gradient = self.call(case, backward, given)
+        if not (isinstance(forward, Values) and isinstance(gradient, Values)):
+            return None
+        y, dx = forward.results[0], gradient.results[0]
+        if _unlike("", "", y, given["dy"]) or _unlike("", "", dx, given["x"]):
+            return None
+        products = [given["dy"] * y, given["x"] * dx]
+        one, other = (float(p.sum(dtype="float64")) for p in products)
+        slack = sum(float(np.abs(p).sum(dtype="float64")) for p in products) / 1000
+        return abs(one - other) <= slack
+
+
+def _is_compared(case: Case, function: str) -> bool:
+    """Whether the oracle says anything of a call: of a large one, of `y` alone."""
+    sampled = function == "conv" and case.layout == "channels_first"
+    return sampled or case.work() <= _REFERENCE
+
+
+# How operands lie, by the names of `Runner.call`.
+_MEMORY: Final = {
+    "fortran": "lie column by column",
+    "strided": "are views with gaps between their numbers",
+}
+
+
+def _same_shapes(case: Case) -> Iterator[Case]:
+    """Yields cases of the same shapes of `x` and `w`, of other dtype or options."""
+    other = "float64" if case.dtype == "float32" else "float32"
+    wide = 8 * case.seed + 1  # the style of the largest values
+    candidates = [replace(case, dtype=other, seed=wide)]
+    if case.kind == "conv":
+        longer = tuple(step + 1 for step in case.stride)
+        candidates.append(replace(case, stride=longer, seed=wide))
+    for candidate in candidates:
+        alike = (candidate.x_shape, candidate.w_shape) == (case.x_shape, case.w_shape)
+        if alike and too_large(candidate) is None:
+            yield candidate
+
+
+def _bits(result: Any) -> Any:
+    """What has to be the same again; adding 0 makes -0.0 the 0.0 that it equals."""
+    if not isinstance(result, np.ndarray):
+        return result
+    return result.shape, result.dtype.str, (result + 0).tobytes()
+
+
+def _or_none(result: Any) -> Array | None:
+    return result if isinstance(result, np.ndarray) else None
+
+
+def _same_bits(a: Values, b: Values) -> bool:
+    return [*map(_bits, a.results)] == [*map(_bits, b.results)]
+
+
+def _unlike(
+    function: str, name: str, got: Any, want: Array
+) -> tuple[Reason, str] | None:
+    """Returns what is wrong before any number is looked at."""
+    if not isinstance(got, np.ndarray):
+        return "type", f"{function}: {name} is {got}, not an array"
+    if got.shape != want.shape:
+        return "shape", f"{function}: {name} has shape {got.shape}, not {want.shape}"
+    if got.dtype != want.dtype:
+        return "dtype", f"{function}: {name} is {got.dtype}, not {want.dtype}"
+    return None
+
+
+def _values_message(
+    function: str, name: str, got: Array, want: Array, wrong: Array
+) -> tuple[Reason, str]:
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    first = f"{name}{list(at)} is {number(got[at])}, not {number(want[at])}"
+    count = f"{int(wrong.sum())} of {wrong.size} numbers are wrong"
+    if np.isnan(got).any():
+        return (
+            "nan",
+            f"{function}: {name} holds NaN, or was not written; {count}; {first}",
+        )
+    return "values", f"{function}: {count}; {first}"
+
+
+def _sampled(
+    case: Case, given: Operands, y: Any, arithmetic: Arithmetic
+) -> Iterator[tuple[str, Any, Array, Array | None]]:
+    """Yields some positions of a large forward pass, as one array."""
+    shape = case.image_shape(case.filters, output_size(case))
+    if not isinstance(y, np.ndarray) or y.shape != shape or case.images is None:
+        yield "y", y, np.zeros(shape, case.dtype), None
+        return
+    rng = np.random.default_rng(case.seed)
+    places = [tuple(int(rng.integers(e)) for e in shape) for _ in range(_SAMPLES)]
+    right = [_position(case, given, at) for at in places]
+    got = np.array([y[at] for at in places], y.dtype)
+    sizes = {name: np.abs(array) for name, array in given.items()}
+    sums = np.array([_position(case, sizes, at) for at in places])
+    bound = None if arithmetic.bound is None else arithmetic.bound(case, given, sums)
+    yield "y", got, np.array(right, case.dtype), bound
+
+
+def _position(case: Case, given: Operands, at: tuple[int, ...]) -> float:
+    """Returns one number of the forward pass, straight from its definition."""
+    x, w = given["x"], given["w"]
+    n, k, *place = at
+    begin = k // case.out_group * case.in_group
+    total = float(given["b"][k]) if "b" in given else 0.0
+    for tap in np.ndindex(*case.kernel_size):
+        read = [
+            p * s + r * d - low
+            for p, s, r, d, (low, _) in zip(
+                place, case.stride, tap, case.dilation, case.padding, strict=True
+            )
+        ]
+        if all(0 <= i < extent for i, extent in zip(read, case.size, strict=True)):
+            seen = (
+                tuple(k - 1 - r for k, r in zip(case.kernel_size, tap, strict=True))
+                if case.flip
+                else tap
+            )
+            channels = slice(begin, begin + case.in_group)
+            values = x[(n, channels, *read)].astype("float64")
+            total += float(values @ w[(k, slice(None), *seen)].astype("float64"))
+    return total

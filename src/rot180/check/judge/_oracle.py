@@ -1,0 +1,379 @@
+"""The right results, on data sized so that they are exact, from the NumPy reference.
+
+The operands are integers, or integers times a power of two, so small that every product
+and every partial sum of any pass is exact in the dtype under test, in whatever order it
+is computed. Equality then means equality.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from rot180 import ops
+from rot180.check.cases import CONV, IMPULSES, OUTPUTS, Case
+from rot180.check.subjects import Array
+from rot180.errors import ArgumentError
+from rot180.runtime import reference
+
+__all__ = [
+    "Operands",
+    "arguments",
+    "arrays",
+    "expected",
+    "functions_of",
+    "op_of",
+    "operands",
+    "output_size",
+    "terms",
+    "too_large",
+    "window_counts",
+]
+
+Operands = Mapping[str, Array]
+# The largest integer up to which all integers are exact.
+_EXACT: Final = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
+_SMALL: Final = 9
+# Numbers in all operands together, so that they and their copies fit into memory.
+_NUMBERS: Final = 10**8
+
+# By function: the operands and other positional arguments, in order.
+_ARGUMENTS: Final[dict[str, tuple[str, ...]]] = {
+    "conv": ("x", "w", "b"),
+    "conv_input_grad": ("dy", "w", "x_shape"),
+    "conv_weight_grad": ("dy", "x", "w_shape"),
+    "conv_backward": ("dy", "x", "w"),
+    "conv_double_backward": ("ddx", "ddw", "dy", "x", "w"),
+    "conv_transpose": ("x", "w", "b"),
+    "conv_transpose_backward": ("dy", "x", "w"),
+    "max_pool": ("x", "kernel_size"),
+    "max_pool_backward": ("dy", "x", "kernel_size"),
+    "avg_pool": ("x", "kernel_size"),
+    "avg_pool_backward": ("dy", "x_shape", "kernel_size"),
+    "relu": ("x",),
+    "relu_backward": ("dy", "x"),
+}
+
+
+def functions_of(kind: str) -> tuple[str, ...]:
+    """Returns the functions that compute an operation and its gradients."""
+    names = [name for name in _ARGUMENTS if name.startswith(kind)]
+    if kind == "conv":
+        names = [name for name in names if not name.startswith("conv_transpose")]
+    return tuple(names)
+
+
+def arguments(
+    case: Case, function: str, operands: Operands
+) -> tuple[tuple[str, Any], ...]:
+    """Returns the positional arguments of a call, each with its name."""
+    kernel = case.kernel_size
+    # One number would leave open whether there is an image axis.
+    alike = len(set(kernel)) == 1 and case.images is not None
+    others: dict[str, Any] = {
+        "x_shape": case.x_shape,
+        "w_shape": case.w_shape,
+        "kernel_size": kernel[0] if alike else kernel,
+    }
+    given = [
+        (name, operands.get(name, others.get(name))) for name in _ARGUMENTS[function]
+    ]
+    return tuple(pair for pair in given if pair[0] != "b" or pair[1] is not None)
+
+
+def arrays(case: Case, function: str, operands: Operands) -> dict[str, Array]:
+    """Returns the operands that a function takes."""
+    pairs = arguments(case, function, operands)
+    return {name: value for name, value in pairs if isinstance(value, np.ndarray)}
+
+
+def output_size(case: Case) -> tuple[int, ...]:
+    """Returns the spatial extents of the output."""
+    if case.kind == "relu":
+        return case.size
+    op = op_of(case)
+    size: tuple[int, ...] = (
+        op.input_size if case.kind == "conv_transpose" else op.output_size
+    )
+    return size
+
+
+def operands(
+    case: Case, rng: np.random.Generator | None = None, *, most: int | None = None
+) -> dict[str, Array]:
+    """Returns random operands by name, of every function of the case's operation.
+
+    `case.seed` decides the values, unless a generator is given: whether they are one
+    digit long, or as large as the sums allow, or fractions; or, of a convolution,
+    whether `x` and `dy` are impulses, one number each that uses the dtype's whole
+    width. No magnitude exceeds `most`, if it is given.
+
+    Raises:
+        ArgumentError: The sums are too long to be exact in the dtype.
+    """
+    generator = np.random.default_rng([case.seed, 180]) if rng is None else rng
+    shapes = _shapes(case)
+    if case.kind == "max_pool":
+        return _distinct(case, shapes, generator)
+    if most is None and case.kind in CONV and case.seed % 8 == IMPULSES:
+        return _impulses(case, shapes, generator)
+    largest, scale = (most, 1.0) if most is not None else _magnitude(case)
+
+    def values(shape: tuple[int, ...]) -> Array:
+        whole = generator.integers(1, largest + 1, shape) * generator.choice(
+            [-1, 1], shape
+        )
+        return np.asarray(whole * scale, case.dtype)
+
+    found = {name: values(shape) for name, shape in shapes.items()}
+    if "b" in found:
+        found["b"] = found["b"] * np.asarray(scale, case.dtype)  # of the products' kind
+    if case.kind == "relu":
+        found["x"][generator.random(found["x"].shape) < 0.2] = 0
+        found["x"] = _scaled(case, found["x"])
+    return found
+
+
+def _shapes(case: Case) -> dict[str, tuple[int, ...]]:
+    y = case.image_shape(case.filters, output_size(case))
+    shapes = {"x": case.x_shape, "dy": y}
+    if case.kind in CONV:
+        shapes |= {"w": case.w_shape}
+        if case.bias:
+            shapes |= {"b": (case.filters,)}
+    if case.kind == "conv":
+        shapes |= {"ddx": case.x_shape, "ddw": case.w_shape}
+    return shapes
+
+
+def _distinct(
+    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
+) -> dict[str, Array]:
+    """Operands without ties: every position of `x` holds another number."""
+    count = math.prod(shapes["x"])
+    x = rng.permutation(count).reshape(shapes["x"]) - count // 2
+    dy = rng.integers(1, _SMALL + 1, shapes["dy"])
+    return {"x": _scaled(case, x), "dy": dy.astype(case.dtype)}
+
+
+def _impulses(
+    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
+) -> dict[str, Array]:
+    """Operands of which no sum has more than two products, so that they may be long."""
+    bits = _EXACT[case.dtype].bit_length() - 1
+    found = {}
+    for name, shape in shapes.items():
+        width = bits // 2 if name in _IMAGES else bits - bits // 2 - 1
+        values = rng.integers(1, 2**width, shape) * rng.choice([-1, 1], shape)
+        if name in _IMAGES and values.size:
+            kept = np.zeros(values.size, bool)
+            kept[int(rng.integers(values.size))] = True
+            values = values * kept.reshape(shape)
+        found[name] = values.astype(case.dtype)
+    return found
+
+
+def _scaled(case: Case, values: Array) -> Array:
+    """Returns numbers that are not summed, of one of three magnitudes; exact."""
+    return (values * (1.0, 2.0**20, 2.0**-20)[case.seed % 3]).astype(case.dtype)
+
+
+def _magnitude(case: Case) -> tuple[int, float]:
+    """Returns the largest integer to draw, and the power of two to multiply by."""
+    most = math.isqrt(_EXACT[case.dtype] // (2 * terms(case)))
+    if most < 1:
+        raise ArgumentError(
+            f"check: {too_large(case)}\n  Use a smaller shape, or a wider dtype."
+        )
+    style = case.seed % 8 % 3
+    if style == 0:
+        return min(most, _SMALL), 1.0
+    return most, 1.0 if style == 1 else 0.0625
+
+
+def too_large(case: Case) -> str | None:
+    """Returns why a case cannot be judged, None if it can."""
+    if 2 * terms(case) > _EXACT[case.dtype]:
+        return f"{terms(case)} terms are too many to be exact in {case.dtype}"
+    size = sum(math.prod(shape) for shape in _shapes(case).values())
+    if size > _NUMBERS:
+        return f"{size} numbers are more than the {_NUMBERS} that are judged"
+    return None
+
+
+def terms(case: Case) -> int:
+    """Returns how many products the longest sum of any pass has, at most."""
+    if case.kind not in CONV:
+        return max(math.prod(case.kernel_size), 1)
+    taps = math.prod(case.kernel_size)
+    positions = max(math.prod(case.size), math.prod(output_size(case)))
+    return (
+        max(case.in_group * taps, case.out_group * taps, (case.images or 1) * positions)
+        + 1
+    )
+
+
+def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]:
+    """Returns the right results of a function, in the order of its outputs."""
+    given = dict(operands)
+    if case.images is None:
+        given = {n: a[None] if n in _IMAGES else a for n, a in given.items()}
+    results = _RESULTS[function](case, given)
+    if case.images is not None:
+        return results
+    names = ("y", "dx", "ddy", "gx")
+    return tuple(
+        result[0] if name in names else result
+        for name, result in zip(OUTPUTS[function], results, strict=True)
+    )
+
+
+_IMAGES: Final = ("x", "dy", "ddx")
+
+
+def op_of(case: Case) -> Any:
+    """Returns the forward op of a case; it takes images, one if the case has none."""
+    batched = replace(case, images=case.images or (0 if case.images == 0 else 1))
+    x = ops.TensorType(batched.x_shape, case.dtype)
+    window: dict[str, Any] = {
+        "stride": case.stride,
+        "padding": case.padding,
+        "dilation": case.dilation,
+    }
+    if case.kind in CONV:
+        w = ops.TensorType(batched.w_shape, case.dtype)
+        window |= {"groups": case.groups, "flip": case.flip, "layout": case.layout}
+        if case.kind == "conv":
+            return ops.conv_op("check", x, w, **window)
+        return ops.conv_transpose_op(
+            "check", x, w, output_padding=case.output_padding, **window
+        )
+    return ops.pool_op(
+        "check", "max" if case.kind == "max_pool" else "sum", x, case.kernel_size,
+        ceil_mode=case.ceil_mode,
+        layout=case.layout, **window,
+    )  # fmt: skip
+
+
+def _one(op: Any, *arrays: Array) -> Array:
+    return reference.evaluate(op, *arrays)[0]
+
+
+def _biased(case: Case, y: Array, operands: Operands) -> Array:
+    if "b" not in operands:
+        return y
+    column = (-1,) if case.layout == "channels_last" else (-1, *(1,) * case.rank)
+    return y + operands["b"].reshape(column)
+
+
+def _conv(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
+
+
+def _input_grad(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(replace(op_of(case), out="x"), o["dy"], o["w"]),)
+
+
+def _weight_grad(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(replace(op_of(case), out="w"), o["dy"], o["x"]),)
+
+
+def _bias_grad(case: Case, o: Operands) -> Array:
+    return _one(ops.ChannelSum(case.layout), o["dy"])
+
+
+def _backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (*_input_grad(case, o), *_weight_grad(case, o), _bias_grad(case, o))
+
+
+def _double_backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    """Both gradients are bilinear, so their gradients are the three passes again."""
+    op = op_of(case)
+    ddy = _one(op, o["ddx"], o["w"]) + _one(op, o["x"], o["ddw"])
+    gx = _one(replace(op, out="x"), o["dy"], o["ddw"])
+    return ddy, gx, _one(replace(op, out="w"), o["dy"], o["ddx"])
+
+
+def _transpose(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
+
+
+def _transpose_backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    """The op is an input gradient: its `x` is that convolution's `dy`."""
+    op = op_of(case)
+    dx = _one(replace(op, out="y"), o["dy"], o["w"])
+    return dx, _one(replace(op, out="w"), o["x"], o["dy"]), _bias_grad(case, o)
+
+
+def _max_pool(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(op_of(case), o["x"]),)
+
+
+def _max_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    op = op_of(case)
+    index = reference.evaluate(op, o["x"])[1]
+    select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
+    return (_one(select, o["dy"], index),)
+
+
+def _avg_pool(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(op_of(case), o["x"]) / _divisor(case),)
+
+
+def _avg_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    op = op_of(case)
+    return (_one(replace(op, out="x"), o["dy"] / _divisor(case)),)
+
+
+def window_counts(case: Case) -> tuple[tuple[int, ...], ...]:
+    """Returns, per dimension, how many positions each window of a pooling counts."""
+    op = op_of(case)
+    pads = ops.Window.make(
+        "check", case.kernel_size, input_size=case.size, stride=case.stride,
+        padding=case.padding,
+    ).padding  # fmt: skip
+    counted = pads if case.count_include_pad else ((0, 0),) * case.rank
+    return ops.pool_counts(op.window, op.input_size, counted)
+
+
+def _divisor(case: Case) -> Array:
+    """By how much the sum of each window is divided, to be broadcast."""
+    if case.divisor_override is not None:
+        return np.asarray(case.divisor_override, case.dtype)
+    table = np.ones((1,) * case.rank)
+    for dim, row in enumerate(window_counts(case)):
+        shape = [-1 if i == dim else 1 for i in range(case.rank)]
+        table = table * np.reshape(row, shape)
+    table = np.maximum(table, 1)
+    if case.layout == "channels_last":
+        table = table[..., None]
+    return table.astype(case.dtype)
+
+
+def _relu(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(ops.Pointwise("relu"), o["x"]),)
+
+
+def _relu_backward(case: Case, o: Operands) -> tuple[Array, ...]:
+    return (_one(ops.Pointwise("relu_grad"), o["dy"], o["x"]),)
+
+
+_RESULTS: Final[dict[str, Callable[[Case, Operands], tuple[Array, ...]]]] = {
+    "conv": _conv,
+    "conv_input_grad": _input_grad,
+    "conv_weight_grad": _weight_grad,
+    "conv_backward": _backward,
+    "conv_double_backward": _double_backward,
+    "conv_transpose": _transpose,
+    "conv_transpose_backward": _transpose_backward,
+    "max_pool": _max_pool,
+    "max_pool_backward": _max_pool_backward,
+    "avg_pool": _avg_pool,
+    "avg_pool_backward": _avg_pool_backward,
+    "relu": _relu,
+    "relu_backward": _relu_backward,
+}

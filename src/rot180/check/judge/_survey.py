@@ -1,0 +1,200 @@
+"""What a subject has, as far as it is known: declared, or learnt from its answers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+
+from rot180.check.cases import CORE, KINDS, LOUD, OUTPUTS, Case, Kind, alone, plain
+from rot180.check.judge._oracle import functions_of
+from rot180.check.subjects import (
+    Outcome,
+    Raised,
+    Runner,
+    Unsupported,
+    Values,
+    arrays_of,
+)
+
+__all__ = ["Survey"]
+
+Call = Callable[[Case, str], Outcome]
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a subject has and has not.
+
+    A function need not have every feature. That it has not, it says by lacking the
+    parameter, by NotImplementedError or by raising an error of its own; what is not of
+    everyday use it may also refuse by an error from elsewhere. When a call is turned
+    down so, each feature of the call that no earlier call has shown to be there is
+    asked for alone.
+
+    Attributes:
+        runner: Of the subject.
+        only: The functions that are wanted; all if empty.
+        skipped: Of each function, the features that it does not have.
+        shown: Of each function, the features of calls that it has answered.
+        given_up: Functions that are not called, or no longer, and why.
+        unsupported: Features and functions that it does not have, and why.
+    """
+
+    runner: Runner
+    only: Collection[str] = ()
+    skipped: dict[str, set[str]] = field(default_factory=dict)
+    shown: dict[str, set[str]] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    unsupported: dict[str, str] = field(default_factory=dict)
+
+    def declare(self, lacking: Collection[str], dtypes: Collection[str]) -> None:
+        """Takes down what the subject, or the caller, says that it does not have."""
+        self.unsupported |= self.runner.unsupported
+        self.unsupported |= dict.fromkeys(lacking, "left out as asked")
+        left_out = {"float32", "float64"} - set(dtypes)
+        features = {n for n in self.unsupported if n not in OUTPUTS} | left_out
+        for function in OUTPUTS:
+            self.skipped[function] = set(features)
+            if function not in self.runner.functions:
+                self.unsupported.setdefault(function, "not there")
+            elif function in self.unsupported:
+                self.given_up[function] = self.unsupported[function]
+            elif self.only and function not in self.only:
+                self.given_up[function] = "not asked for"
+
+    def open_functions(self, kind: Kind) -> tuple[str, ...]:
+        """Returns the functions of an operation that can still be judged."""
+        return tuple(
+            name
+            for name in functions_of(kind)
+            if name in self.runner.functions and name not in self.given_up
+        )
+
+    def open_kinds(self) -> tuple[Kind, ...]:
+        """Returns the operations of which a function can still be judged."""
+        return tuple(kind for kind in KINDS if self.open_functions(kind))
+
+    def fitting_functions(self, case: Case) -> tuple[str, ...]:
+        """Returns the functions that can be judged on a case."""
+        features = case.features()
+        return tuple(
+            name
+            for name in self.open_functions(case.kind)
+            if not features & self.skipped.get(name, set())
+        )
+
+    def missing(self, kind: Kind) -> set[str]:
+        """Returns the features that no function of an operation has."""
+        lacks = [self.skipped.get(name, set()) for name in self.open_functions(kind)]
+        return set.intersection(*lacks) if lacks else set()
+
+    def excuse(
+        self, case: Case, function: str, outcome: Outcome, call: Call
+    ) -> str | None:
+        """Returns why a call was turned down, None if nothing excuses what it gave.
+
+        Args:
+            case: The configuration of the call.
+            function: The function that was called.
+            outcome: What became of it.
+            call: Calls the function plainly on another configuration.
+        """
+        reason = self._refusal(case, outcome)
+        if reason is None:
+            if isinstance(outcome, Values):
+                self.shown.setdefault(function, set()).update(case.features())
+            return None
+        learnt = self._learn(case, function, call)
+        if learnt is None and isinstance(outcome, Raised) and not outcome.explicit:
+            return None
+        return learnt or reason
+
+    def _refusal(self, case: Case, outcome: Outcome) -> str | None:
+        """Returns in which words a call was turned down, None if it was not."""
+        match outcome:
+            case Unsupported(reason):
+                return reason
+            case Raised(kind, message) if outcome.refusal or case.features() & LOUD:
+                lines = message.strip().splitlines() or ["no message"]
+                return f"refused with {kind}: {lines[0]}"
+            case Values() if self.runner.adapted:
+                # Course code allocates with `np.zeros(shape)`; it promises no dtype.
+                dtypes = {str(a.dtype) for a in arrays_of(outcome)} - {case.dtype}
+                return f"it answers in {dtypes.pop()}" if dtypes else None
+        return None
+
+    def _lack(
+        self, case: Case, function: str, features: set[str], call: Call
+    ) -> str | None:
+        """Returns why a function has not the features that a plain case has.
+
+        An error that is no `raise` of the subject's own is a slip, not a refusal, if
+        every function has to have the features, or another pass of the operation has.
+        """
+        outcome = call(case, function)
+        reason = self._refusal(case, outcome)
+        if reason is None or not isinstance(outcome, Raised) or outcome.explicit:
+            return reason
+        others = [self.shown.get(name, set()) for name in functions_of(case.kind)]
+        had = set(CORE).union(*others)
+        return None if features <= had and not features & LOUD else reason
+
+    def _learn(self, case: Case, function: str, call: Call) -> str | None:
+        """Asks for the features of a case one by one; returns why one is not there."""
+        reason = self._learn_base(case, function, call)
+        if reason is not None:
+            return reason
+        known = self.shown.setdefault(function, set())
+        for feature in sorted(case.features() - known - self.skipped[function]):
+            single = alone(feature, case)
+            if single is None:
+                continue
+            why = self._lack(single, function, {feature}, call)
+            if why is not None:
+                self._lacks(function, feature, why)
+                reason = reason or why
+            else:
+                known.add(feature)
+        return reason
+
+    def _learn_base(self, case: Case, function: str, call: Call) -> str | None:
+        """Asks for the rank and dtype of a case; gives up if nothing plain works."""
+        base = plain(case.kind, rank=case.rank, dtype=case.dtype)
+        why = self._lack(base, function, set(base.features()), call)
+        if why is None:
+            return None
+        for other in self._other_bases(case, function):
+            if self._refusal(other, call(other, function)) is None:
+                for feature in base.features() - other.features():
+                    self._lacks(function, feature, why)
+                return why
+        self.unsupported[function] = self.given_up[function] = why
+        return why
+
+    def _other_bases(self, case: Case, function: str) -> Iterator[Case]:
+        """Yields plain cases that differ in the kernel, the rank, the dtype, or all."""
+        other = "float64" if case.dtype == "float32" else "float32"
+        for kernel, dtype in itertools.product((2, 3), (case.dtype, other)):
+            for rank in (case.rank, 2, 1, 3):
+                if not {f"rank {rank}", dtype} & self.skipped[function]:
+                    yield plain(case.kind, rank=rank, dtype=dtype, kernel_size=kernel)
+
+    def _lacks(self, function: str, feature: str, reason: str) -> None:
+        self.skipped[function].add(feature)
+        self.unsupported[f"{function}: {feature}"] = reason
+
+    def summary(self) -> Iterator[tuple[str, str]]:
+        """Yields what is not there, and why; a feature that several lack once."""
+        merged: dict[tuple[str, str], list[str]] = {}
+        for name, reason in self.unsupported.items():
+            function, _, feature = name.partition(": ")
+            if feature:
+                merged.setdefault((feature, reason), []).append(function)
+            else:
+                yield name, reason
+        for (feature, reason), functions in merged.items():
+            yield f"{feature} in {', '.join(functions)}", reason
+        for function, reason in self.given_up.items():
+            if reason.startswith("not called"):
+                yield f"{function}, the rest", reason

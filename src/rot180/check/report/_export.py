@@ -1,0 +1,228 @@
+"""A report as JSON for programs, as Markdown for pages, and its scripts as files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rot180.check.judge import Finding, Tally
+from rot180.check.report._report import Report
+from rot180.check.report._words import (
+    call,
+    diagnoses,
+    exit_status,
+    facts,
+    lacking,
+    laws,
+    plural,
+    remark,
+    rows,
+    title,
+    verdict,
+    worked_out,
+)
+from rot180.check.subjects import Array
+
+__all__ = ["FORMAT", "file_names", "to_json", "to_markdown", "write_reproductions"]
+
+FORMAT = 1
+
+
+def to_json(report: Report) -> str:
+    """Returns a report as strict JSON, in the format that `check-json.md` describes.
+
+    One object with these keys; none is ever missing, and new ones may join:
+
+    - `format`: 1; another number where a key changes its meaning.
+    - `subject`, `versions`, `profile`, `seed`, `dtypes`, `arithmetic`, `seconds`,
+      `configurations`, `planned`, `strict`, `unsupported`, `notes`, `problem`: as the
+      attributes of `Report`.
+    - `status`: the exit status; `verdict`: the last lines, as text.
+    - `functions`, `laws`: by name, `{"passed", "failed", "unsupported"}`.
+    - `findings`: a list of objects with `title`, `function`, `output`, `reason`,
+      `message`, `remark`, `law`, `count`, `call`, `case`, `first`, `formula`, `cell`,
+      `operands` (arrays by name), `expected`, `got`, `bound` (arrays or null),
+      `diagnoses` (a list of `{"name", "text", "explained", "of"}`) and `reproduction`,
+      a Python script.
+
+    An array is `{"dtype", "shape", "values"}`, its values nested lists of numbers; in
+    place of a number stand the texts `"nan"`, `"inf"` and `"-inf"`.
+    """
+    return json.dumps(_report(report), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "subject": report.subject,
+        "versions": dict(report.versions),
+        "profile": report.profile,
+        "seed": report.seed,
+        "dtypes": list(report.dtypes),
+        "arithmetic": report.arithmetic,
+        "seconds": round(report.seconds, 3),
+        "configurations": report.configurations,
+        "planned": report.planned,
+        "strict": report.strict,
+        "status": report.status,
+        "verdict": verdict(report),
+        "functions": _tallies(report.tallies),
+        "laws": _tallies(report.laws),
+        "unsupported": dict(report.unsupported),
+        "notes": list(report.notes),
+        "problem": report.problem,
+        "findings": [_finding(finding) for finding in report.findings],
+    }
+
+
+def _tallies(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
+    return {name: asdict(tally) for name, tally in tallies.items()}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    failure = finding.failure
+    return {
+        "title": title(finding),
+        "function": failure.function,
+        "output": failure.output,
+        "reason": failure.reason,
+        "message": failure.message,
+        "remark": remark(failure),
+        "law": failure.law,
+        "count": finding.count,
+        "call": call(failure.case, failure.function, tuple(failure.operands)),
+        "case": asdict(failure.case),
+        "first": asdict(finding.first),
+        "formula": finding.formula,
+        "cell": worked_out(failure),
+        "operands": {name: _array(a) for name, a in failure.operands.items()},
+        "expected": _array(failure.expected),
+        "got": _array(failure.got),
+        "bound": _array(failure.bound),
+        "diagnoses": [asdict(known) for known in finding.diagnoses],
+        "reproduction": finding.reproduction,
+    }
+
+
+def _array(array: Array | None) -> dict[str, Any] | None:
+    if array is None:
+        return None
+    values = _plain(array.tolist())
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "values": values}
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON has them; a text where it has none."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value)
+
+
+def to_markdown(report: Report) -> str:
+    """Returns a report as Markdown, for the summary of a build or a page."""
+    return "\n".join(_markdown(report)) + "\n"
+
+
+def _markdown(report: Report) -> Iterator[str]:
+    yield f"## rot180 check {_inline(report.subject)}"
+    yield ""
+    yield from (f"**{_inline(line)}**  " for line in verdict(report))
+    yield f"{exit_status(report)}"
+    yield ""
+    yield (
+        f"Profile {report.profile}, seed {report.seed}, {', '.join(report.dtypes)}; "
+        f"{plural(report.configurations, 'configuration')}, {report.seconds:.1f} s. "
+        f"{_inline(report.arithmetic[:1].upper() + report.arithmetic[1:])}."
+    )
+    if report.versions:
+        versions = (f"{name} {text}" for name, text in report.versions.items())
+        yield f"Versions: {_inline(', '.join(versions))}."
+    if report.tallies:
+        yield from ("", *_table(report))
+    yield from _lists(report)
+    for finding in report.findings:
+        yield from ("", *_section(finding))
+
+
+def _table(report: Report) -> Iterator[str]:
+    yield "| function | passed | failed | unsupported | verdict |"
+    yield "|---|---:|---:|---:|---|"
+    for row in rows(report):
+        yield f"| {' | '.join(map(_inline, row))} |"
+
+
+def _lists(report: Report) -> Iterator[str]:
+    groups = {
+        "Not supported, and so not judged": lacking(report),
+        "Laws": laws(report),
+        "Notes": list(report.notes),
+    }
+    for heading, lines in groups.items():
+        if lines:
+            yield from ("", f"{heading}:", "")
+            yield from (f"- {_inline(line)}" for line in lines)
+
+
+def _section(finding: Finding) -> Iterator[str]:
+    failure = finding.failure
+    yield f"### {_inline(title(finding))}"
+    yield ""
+    for text in filter(None, (failure.message, remark(failure))):
+        yield from (_inline(text), "")
+    for line in diagnoses(finding):
+        yield f"- diagnosis: {_inline(line)}"
+    if finding.diagnoses:
+        yield ""
+    smallest = call(failure.case, failure.function, tuple(failure.operands))
+    lines = [smallest, f"# {facts(failure)}", finding.formula, worked_out(failure)]
+    yield from _fenced("text", "\n".join(line for line in lines if line))
+    if finding.reproduction:
+        yield from ("", "<details><summary>Reproduction</summary>", "")
+        yield from _fenced("py", finding.reproduction.rstrip("\n"))
+        yield from ("", "</details>")
+
+
+def _fenced(language: str, text: str) -> Iterator[str]:
+    """A code block; `py` is coloured as Python is, but no page's test runs it."""
+    fence = "```" if "```" not in text else "`````"
+    yield from (f"{fence}{language}", text, fence)
+
+
+def _inline(text: str) -> str:
+    """Text on one line, in which nothing is read as Markdown."""
+    line = " ".join(text.split())
+    for sign in "\\`*_|[]<>":
+        line = line.replace(sign, f"\\{sign}")
+    return line
+
+
+def file_names(report: Report) -> tuple[str, ...]:
+    """Returns a file name for each finding's reproduction: `1-conv-y-values.py`."""
+    return tuple(
+        "-".join(part for part in (str(i), f.function, f.output, f.reason) if part)
+        + ".py"
+        for i, f in enumerate((finding.failure for finding in report.findings), 1)
+    )
+
+
+def write_reproductions(report: Report, folder: Path) -> tuple[str, ...]:
+    """Writes every reproduction into a folder, made if need be; returns the paths.
+
+    A finding without a reproduction has `""` in its place.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, finding in zip(file_names(report), report.findings, strict=True):
+        path = folder / name if finding.reproduction else None
+        if path is not None:
+            path.write_text(finding.reproduction, encoding="utf-8")
+        paths.append("" if path is None else str(path))
+    return tuple(paths)

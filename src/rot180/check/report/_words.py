@@ -1,0 +1,291 @@
+"""What a report says, in words; the terminal, Markdown and the scripts share it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rot180 import ops
+from rot180.check.cases import OUTPUTS, POOL, Case
+from rot180.check.judge import Failure, Finding, Tally, arguments
+from rot180.check.report._formula import cell
+from rot180.check.report._literal import literal
+from rot180.check.report._report import Report
+from rot180.check.subjects import EARLIER, Array, differing, number
+
+__all__ = [
+    "call",
+    "diagnoses",
+    "exit_status",
+    "facts",
+    "fault",
+    "first_wrong",
+    "lacking",
+    "laws",
+    "plural",
+    "remark",
+    "rows",
+    "slices",
+    "title",
+    "verdict",
+    "worked_out",
+    "wrong_cells",
+]
+
+Cells = NDArray[np.bool_]
+_HISTORY: Final = (
+    "right in a fresh process, wrong after other calls: it depends on what was called "
+    "before"
+)
+_REMEDY: Final = (
+    "If the code does not have this, let it raise NotImplementedError, or name it in "
+    "UNSUPPORTED."
+)
+_SHOWN: Final = 8  # rows and columns of an array
+
+
+def plural(count: int, name: str) -> str:
+    """Returns `1 configuration`, `2 configurations`."""
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def fault(failure: Failure) -> str:
+    """Returns what is wrong in a few words: `conv_backward: dw is wrong`."""
+    name, output = failure.function, failure.output or "the result"
+    match failure.reason:
+        case "values":
+            return f"{name}: {output} is wrong"
+        case "nan":
+            return f"{name}: {output} holds NaN"
+        case "shape":
+            return f"{name}: {output} has the wrong shape"
+        case "dtype":
+            return f"{name}: {output} has the wrong dtype"
+        case "type":
+            return f"{name}: {output} is not what it should be"
+        case "raised":
+            return f"{name} raises an error"
+        case "died":
+            return f"{name} ends the process"
+        case "timeout":
+            return f"{name} does not return"
+        case "wrote" if output == EARLIER:
+            return f"{name} changes {output}"
+        case "wrote":
+            return f"{name} changes its operand {failure.output}".rstrip()
+        case "repeat":
+            return f"{name} gives other bits when it is called again"
+        case "invalid":
+            return f"{name} accepts invalid input"
+
+
+def title(finding: Finding) -> str:
+    """Returns `conv_backward: dw is wrong (14 configurations)`."""
+    return f"{fault(finding.failure)} ({plural(finding.count, 'configuration')})"
+
+
+def remark(failure: Failure) -> str:
+    """Returns what the message does not say: on what it depends, what may be done."""
+    if failure.law == "history":
+        return _HISTORY
+    return _REMEDY if failure.reason == "raised" else ""
+
+
+def call(case: Case, function: str, operands: Sequence[str] = ()) -> str:
+    """Returns the call on a case as Python; options that say nothing are left out.
+
+    Args:
+        case: The configuration.
+        function: The function that is called.
+        operands: The names of the operands that are arrays.
+    """
+    named = {name: np.empty(0) for name in operands}
+    given = [
+        name if name in named or value is None else literal(value)
+        for name, value in arguments(case, function, named)
+    ]
+    shown = case.options().keys() - case.droppable()
+    if case.kind in POOL:
+        shown |= {"stride"}  # the default would be the kernel size
+    given += [
+        f"{name}={literal(value)}"
+        for name, value in case.options().items()
+        if name in shown
+    ]
+    return f"{function}({', '.join(given)})"
+
+
+def facts(failure: Failure) -> str:
+    """Returns the shapes of the operands and the dtype."""
+    shapes = [f"{name} {a.shape}" for name, a in failure.operands.items()]
+    return ", ".join([*shapes, failure.case.dtype])
+
+
+def wrong_cells(failure: Failure) -> Cells | None:
+    """Returns which numbers of the output are wrong; None where it is not about them.
+
+    Where `x` is 0, every slope of ReLU from 0 to 1 is right.
+    """
+    got, expected = failure.got, failure.expected
+    if got is None or expected is None or got.shape != expected.shape:
+        return None
+    wrong: Cells = np.asarray(differing(got, expected, failure.bound), bool)
+    if failure.function == "relu_backward" and not wrong.all():
+        wrong = wrong & (failure.operands["x"] != 0)
+    return wrong if wrong.any() else None
+
+
+def first_wrong(failure: Failure) -> tuple[int, ...] | None:
+    """Returns where the first wrong number stands."""
+    wrong = wrong_cells(failure)
+    return None if wrong is None else tuple(int(i) for i in np.argwhere(wrong)[0])
+
+
+def worked_out(failure: Failure) -> str:
+    """Returns the sum of the first wrong number, in letters and in numbers."""
+    at = first_wrong(failure)
+    if at is None or failure.reason == "repeat" or failure.expected is None:
+        return ""
+    if failure.output not in OUTPUTS[failure.function] or not failure.operands:
+        return ""
+    if failure.expected.ndim != len(at) or _is_sample(failure):
+        return ""
+    return cell(failure.case, failure.function, failure.output, at, failure.operands)
+
+
+def _is_sample(failure: Failure) -> bool:
+    """Whether only some positions of a large output were looked at."""
+    from rot180.check.report._definition import shape
+
+    assert failure.expected is not None
+    return failure.expected.shape != shape(failure.case, failure.output)
+
+
+def slices(failure: Failure) -> tuple[str, list[list[str]], list[list[str]]] | None:
+    """Returns the part of the output around the first wrong number, as texts.
+
+    Returns:
+        What part it is, the rows of what came, with `!` behind wrong numbers, and the
+        rows of what is right; None where there is at most one number to show.
+    """
+    at, wrong = first_wrong(failure), wrong_cells(failure)
+    got, expected = failure.got, failure.expected
+    if at is None or wrong is None or got is None or expected is None:
+        return None
+    if expected.size == 1:
+        return None
+    axes = () if _is_sample(failure) else _plane(failure)
+    index: list[int | slice] = list(at)
+    names = [str(i) for i in at]
+    for axis in axes or (expected.ndim - 1,) * bool(expected.ndim):
+        first = max(0, min(at[axis] - 3, expected.shape[axis] - _SHOWN))
+        end = min(first + _SHOWN, expected.shape[axis])
+        index[axis] = slice(first, end)
+        whole = end - first == expected.shape[axis]
+        names[axis] = ":" if whole else f"{first}:{end}"
+    part = tuple(index)
+    right = _rows(expected[part], np.zeros_like(wrong[part]))
+    return f"[{', '.join(names)}]", _rows(got[part], wrong[part]), right
+
+
+def _plane(failure: Failure) -> tuple[int, ...]:
+    """The last two spatial axes of an output, or the one that it has."""
+    case = failure.case
+    if failure.output == "db":
+        return (0,)
+    if failure.output in ("dw", "gw"):
+        spatial = ops.filter_axes(case.layout, case.rank + 2)[2]
+    else:
+        spatial = ops.spatial_axes(case.layout, case.rank + 2)
+        spatial = tuple(axis - (case.images is None) for axis in spatial)
+    return spatial[-2:]
+
+
+def _rows(values: Array, wrong: Cells) -> list[list[str]]:
+    plane, marks = np.atleast_2d(values), np.atleast_2d(wrong)
+    return [
+        [number(v) + ("!" if mark else " ") for v, mark in zip(row, flags, strict=True)]
+        for row, flags in zip(plane, marks, strict=True)
+    ]
+
+
+def diagnoses(finding: Finding) -> Iterator[str]:
+    """Yields the known mistakes that fit, best first."""
+    for known in finding.diagnoses:
+        yield f"{known.text} (explains {known.explained} of {known.of} failures)"
+
+
+def rows(report: Report) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yields the table by function: name, passed, failed, unsupported, verdict."""
+    wrong = {finding.failure.function for finding in report.wrong}
+    for name, tally in report.tallies.items():
+        counts = (str(tally.passed), str(tally.failed), str(tally.unsupported))
+        yield (name, *counts, _word(tally, name in wrong))
+
+
+def _word(tally: Tally, wrong: bool) -> str:
+    if wrong or tally.failed:
+        return "wrong"
+    return "right" if tally.passed else "not judged"
+
+
+def lacking(report: Report) -> list[str]:
+    """Returns what was not judged and why; a line for each reason, in short."""
+    names: dict[str, list[str]] = {}
+    for name, reason in report.unsupported.items():
+        names.setdefault(textwrap.shorten(reason, 90, placeholder=" ..."), []).append(
+            name
+        )
+    return [f"{', '.join(group)}: {reason}" for reason, group in names.items()]
+
+
+def laws(report: Report) -> list[str]:
+    """Returns how often each law held, and how often not."""
+    return [
+        f"{name}: {tally.passed} held, {tally.failed} broken"
+        for name, tally in report.laws.items()
+    ]
+
+
+def verdict(report: Report) -> list[str]:
+    """Returns the last lines: what was found, in all."""
+    lines = []
+    if report.problem is not None:
+        lines.append(f"could not run: {report.problem}")
+    wrong = {finding.failure.function for finding in report.wrong}
+    if wrong:
+        lines.append(
+            f"wrong: {len(wrong)} of {plural(len(report.tallies), 'function')}"
+        )
+    elif any(t.passed or t.failed for t in report.tallies.values()):
+        lines.append(f"nothing wrong in {_judged(report)} (seed {report.seed})")
+    elif report.problem is None:
+        lines.append("nothing could be judged: no call gave a result")
+    if report.lenient:
+        lines.append(f"accepts invalid input: {len(report.lenient)}")
+    return lines
+
+
+def _judged(report: Report) -> str:
+    """Returns how many configurations were judged, of how many if the time was over."""
+    if report.planned is not None and report.configurations < report.planned:
+        first = plural(report.planned, "configuration")
+        return f"{report.configurations} of the first {first}"
+    return plural(report.configurations, "configuration")
+
+
+def exit_status(report: Report) -> str:
+    """Returns the exit status and what it means."""
+    meaning = {
+        0: "nothing is wrong",
+        1: "something is wrong",
+        2: "the check could not run, or not to its end",
+    }
+    text = f"exit status {report.status}: {meaning[report.status]}"
+    if report.lenient and not report.strict and report.status == 0:
+        text += "; accepting invalid input counts only with --strict"
+    return text

@@ -1,0 +1,33 @@
+"""The code under test: finding it, its form, calling it, the process it runs in."""
+
+from rot180.check.subjects._outcome import (
+    EARLIER,
+    Array,
+    Died,
+    Outcome,
+    Raised,
+    TimedOut,
+    Unsupported,
+    Values,
+    arrays_of,
+    differing,
+    number,
+)
+from rot180.check.subjects._runner import ChildRunner, LocalRunner, Runner
+
+__all__ = [
+    "EARLIER",
+    "Array",
+    "ChildRunner",
+    "Died",
+    "LocalRunner",
+    "Outcome",
+    "Raised",
+    "Runner",
+    "TimedOut",
+    "Unsupported",
+    "Values",
+    "arrays_of",
+    "differing",
+    "number",
+]

@@ -1,0 +1,292 @@
+"""Runs the code under test: in a child process, or in this one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from rot180.check.subjects._child import set_threads
+from rot180.check.subjects._invoke import MEMORY, Call, Earlier, invoke
+from rot180.check.subjects._outcome import Died, Outcome, TimedOut
+from rot180.check.subjects._poison import poisoned
+from rot180.check.subjects._process import Child
+from rot180.check.subjects._subject import Facts, describe
+from rot180.errors import DataError
+
+__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "Runner"]
+
+# How long a subject may take to be imported; frameworks take seconds.
+LOADING: Final = 120.0
+
+
+class Runner(Protocol):
+    """Calls the functions of a subject, whatever becomes of it."""
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of `OUTPUTS` that the subject offers, in that order."""
+
+    @property
+    def unsupported(self) -> Mapping[str, str]:
+        """The features and functions that it declares not to have, and why."""
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it is of a form other than rot180's own functions."""
+
+    @property
+    def arithmetic(self) -> str | None:
+        """What it declares about its arithmetic."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of Python, NumPy and the packages that it names."""
+
+    @property
+    def source(self) -> str:
+        """Lines for a script that make the functions attributes of `subject`."""
+
+    def call(
+        self,
+        function: str,
+        arguments: Sequence[tuple[str, Any]],
+        options: Mapping[str, Any],
+        droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
+    ) -> Outcome:
+        """Returns what becomes of one call.
+
+        Args:
+            function: A name of `OUTPUTS`.
+            arguments: Names and values of the positional arguments, in order.
+            options: The options by name.
+            droppable: Options that are left out if the function has no such parameter;
+                for others that is `Unsupported`.
+            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
+                first axis is the one with neighbours; "strided", views of every second
+                element along the last axis, with NaN (integers: the largest) between.
+        """
+
+    def set_threads(self, n: int) -> bool:
+        """Returns whether the subject now computes with `n` threads."""
+
+    def fresh(self) -> bool:
+        """Returns whether the next call will find a subject that was never called."""
+
+    def close(self) -> None:
+        """Ends what was started."""
+
+
+class _Facts:
+    """The part of a runner that tells what is known of the subject."""
+
+    __slots__ = ()
+
+    def _facts(self) -> Facts:
+        raise NotImplementedError
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of `OUTPUTS` that the subject offers, in that order."""
+        return self._facts().functions
+
+    @property
+    def unsupported(self) -> Mapping[str, str]:
+        """The features and functions that it declares not to have, and why."""
+        return self._facts().unsupported
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it is of a form other than rot180's own functions."""
+        return self._facts().adapted
+
+    @property
+    def arithmetic(self) -> str | None:
+        """What it declares about its arithmetic."""
+        return self._facts().arithmetic
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Of Python, NumPy and the packages that it names."""
+        return self._facts().versions
+
+    @property
+    def source(self) -> str:
+        """Lines for a script that make the functions attributes of `subject`."""
+        return self._facts().source
+
+    def close(self) -> None:
+        """Ends what was started."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class LocalRunner(_Facts):
+    """Calls a subject in this process.
+
+    There is no time limit, a crash ends this process too, and of the memory that was
+    never written only that of `np.empty` and `np.empty_like` is filled with NaN.
+
+    Args:
+        subject: A module, a namespace, a class with `forward` and `backward`, or a
+            mapping from the names of functions to functions.
+
+    Raises:
+        DataError: It offers nothing that can be judged.
+    """
+
+    __slots__ = ("_earlier", "_subject")
+
+    def __init__(self, subject: Any) -> None:
+        self._subject = describe(subject)
+        self._earlier = Earlier()
+
+    def _facts(self) -> Facts:
+        return self._subject.facts
+
+    def call(
+        self,
+        function: str,
+        arguments: Sequence[tuple[str, Any]],
+        options: Mapping[str, Any],
+        droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
+    ) -> Outcome:
+        """Returns what becomes of one call; see `Runner.call`."""
+        request = Call(function, arguments, options, droppable, memory)
+        with poisoned():
+            return invoke(
+                self._subject, request, self._earlier, (Exception, SystemExit)
+            )
+
+    def set_threads(self, n: int) -> bool:
+        """Returns whether the subject now computes with `n` threads."""
+        return set_threads(self._subject, n)
+
+    def fresh(self) -> bool:
+        """Returns False: what the subject remembers stays in this process."""
+        return False
+
+
+class ChildRunner(_Facts):
+    """Calls a subject in a child process, which is started when it is first needed.
+
+    A child that dies or does not answer in time is ended with all it started; the next
+    call starts another. To be closed, or used in a `with` block.
+
+    Args:
+        spec: What `rot180 check` is given: a file, a module or a ready adapter.
+        timeout: Seconds that one call may take.
+        loading: Seconds that importing the subject may take.
+    """
+
+    def __init__(
+        self, spec: str, *, timeout: float = 10.0, loading: float = LOADING
+    ) -> None:
+        self._spec = spec
+        self._timeout = timeout
+        self._loading = loading
+        self._folder = os.getcwd()
+        self._known: Facts | None = None
+        self._child: Child | None = None
+        self._threads: int | None = None
+
+    def _facts(self) -> Facts:
+        if self._known is None:
+            self._running()
+        assert self._known is not None
+        return self._known
+
+    def call(
+        self,
+        function: str,
+        arguments: Sequence[tuple[str, Any]],
+        options: Mapping[str, Any],
+        droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
+    ) -> Outcome:
+        """Returns what becomes of one call; see `Runner.call`.
+
+        Raises:
+            DataError: The subject cannot be loaded.
+        """
+        request = Call(function, arguments, options, droppable, memory)
+        outcome: Outcome = self._ask(request)
+        return outcome
+
+    def set_threads(self, n: int) -> bool:
+        """Returns whether the subject now computes with `n` threads.
+
+        Raises:
+            DataError: The subject cannot be loaded.
+        """
+        done = self._ask(n) is True
+        self._threads = n if done else None
+        return done
+
+    def fresh(self) -> bool:
+        """Ends the child and returns True: the next call runs in a new process."""
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Ends the child; a later call starts another."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def _ask(self, request: Call | int) -> Any:
+        child = self._running()
+        try:
+            return child.ask(request, self._timeout)
+        except TimeoutError:
+            self.close()
+            return TimedOut(self._timeout)
+        except (EOFError, OSError):
+            how, last = child.obituary()
+            self.close()
+            return Died(how, last)
+        except BaseException:  # Ctrl-C reaches only this process
+            self.close()
+            raise
+
+    def _running(self) -> Child:
+        """The child, started, with the subject loaded and its threads as they were."""
+        if self._child is None:
+            self._child = Child(self._folder)
+            self._load(self._child)
+            threads, self._threads = self._threads, None
+            if threads is not None:
+                self.set_threads(threads)
+        return self._child or self._running()
+
+    def _load(self, child: Child) -> None:
+        try:
+            answer = child.ask(self._spec, self._loading)
+        except TimeoutError:
+            answer = (
+                f"{self._spec} was not imported within {self._loading:g} s\n"
+                '  Move what takes long under `if __name__ == "__main__":`.'
+            )
+        except (EOFError, OSError):
+            how, last = child.obituary()
+            answer = f"{self._spec} cannot be imported: the process {how}"
+            answer = "\n    ".join((answer, *last.splitlines()))
+        except BaseException:
+            self.close()
+            raise
+        if not isinstance(answer, Facts):
+            self.close()
+            raise DataError(answer)
+        self._known = answer
