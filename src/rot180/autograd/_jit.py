@@ -1,7 +1,6 @@
 """`jit`: trace a function once for each kind of arguments, then only run its steps."""
 
 import functools
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rot180 import ops
+from rot180 import ops, runtime
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import evaluate, prepare
 from rot180.autograd._tensor import Tensor, as_array, lift
@@ -17,6 +16,8 @@ from rot180.autograd._tree import TreeDef, tree_flatten, tree_unflatten
 from rot180.errors import ArgumentError
 
 CACHE_SIZE: Final = 512
+# One for all jitted functions, as it is held for a look-up alone.
+_lock = runtime.fork_safe_lock()
 
 
 _RESULT: Final = object()
@@ -88,7 +89,6 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         array([2., 4.])
     """
     traces: OrderedDict[Hashable, Callable[[list[Any]], Any]] = OrderedDict()
-    lock = threading.Lock()
 
     @functools.wraps(function)
     def compiled(*args: Any, **named: Any) -> Any:
@@ -98,7 +98,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         leaves = [_converted(leaf) for leaf in leaves]
         key = (treedef, tuple(map(_key, leaves)))
         arrays = [leaf for leaf in leaves if _is_array(leaf)]
-        with lock:
+        with _lock:
             traced = traces.get(key)
             if traced is not None:
                 traces.move_to_end(key)
@@ -107,7 +107,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
             if not trace.graph.is_closed:  # it holds tensors of an enclosing trace
                 return trace.evaluate(arrays)
             traced = trace.prepare()
-            with lock:
+            with _lock:
                 traces[key] = traced
                 if len(traces) > CACHE_SIZE:
                     traces.popitem(last=False)
@@ -144,10 +144,10 @@ def _is_array(leaf: Any) -> bool:
 
 def _converted(leaf: Any) -> Any:
     """What converts to an array, converted: as it may change, it is no constant."""
-    if _is_array(leaf):
+    if _is_array(leaf) and not isinstance(leaf, np.ndarray):
         return leaf
     if hasattr(type(leaf), "__array__"):
-        return np.asarray(leaf)
+        return runtime.plain_array(leaf)
     return np.from_dlpack(leaf) if hasattr(type(leaf), "__dlpack__") else leaf
 
 

@@ -62,7 +62,7 @@ def type_of(op: str, name: str, value: Any) -> ops.TensorType:
 
 def as_array(value: Any) -> Any:
     """The value itself if it is traced or an array, else the array of it."""
-    return value if ops.is_traced(value) else np.asarray(value)
+    return value if ops.is_traced(value) else runtime.plain_array(value)
 
 
 def compute(

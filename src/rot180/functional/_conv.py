@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -86,10 +87,15 @@ def conv(
         Dumoulin and Visin, arXiv 1603.07285, for the arithmetic of windows.
     """
     try:
-        bias = None if b is None else (b.shape, b.strides, b.dtype)
+        bias = None if b is None else (b.__class__, b.shape, b.strides, b.dtype)
         key = (
-            x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, stride,
-            padding, dilation, groups, flip, layout, padding_mode, algorithm,
+            x.__class__, x.shape, x.strides, x.dtype, w.__class__, w.shape, w.strides,
+            w.dtype, bias, stride if stride.__class__ is int else repr(stride),
+            padding if padding.__class__ is int else repr(padding),
+            dilation if dilation.__class__ is int else repr(dilation),
+            groups if groups.__class__ is int else repr(groups),
+            flip if flip.__class__ is bool else repr(flip),
+            layout, padding_mode, algorithm,
         )  # fmt: skip
         call = _forward[key]
     except (KeyError, TypeError, AttributeError):
@@ -119,8 +125,21 @@ def conv(
 
 def _key(x: Any, w: Any, b: Any, options: tuple[Any, ...]) -> Any:
     """What `conv` looks up; the gradients' is `_fast_key`."""
-    bias = None if b is None else (b.shape, b.strides, b.dtype)
-    return (x.shape, x.strides, x.dtype, w.shape, w.strides, w.dtype, bias, *options)
+    bias = None if b is None else (b.__class__, b.shape, b.strides, b.dtype)
+    return (*_lying(x), *_lying(w), bias, *_told(options))
+
+
+def _lying(array: Any) -> tuple[Any, ...]:
+    """How an array lies; its class too, as strides of a subclass may not be true."""
+    return array.__class__, array.shape, array.strides, array.dtype
+
+
+def _told(options: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Options such that only those alike to the letter are equal: 1.0 is not 1."""
+    *window, flip, layout, padding_mode, algorithm = options
+    ints = (o if o.__class__ is int else repr(o) for o in window)
+    flipped = flip if flip.__class__ is bool else repr(flip)
+    return (*ints, flipped, layout, padding_mode, algorithm)
 
 
 def _key_or_none(make: Callable[..., Any], *values: Any) -> Any:
@@ -275,7 +294,7 @@ def conv_weight_grad(
 
 
 def _fast_key(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
-    return (a.shape, a.strides, a.dtype, b.shape, b.strides, b.dtype, shape, options)
+    return (*_lying(a), *_lying(b), repr(shape), _told(options))
 
 
 def _slopes(name: str, dy: Any, w: Any, layout: Layout) -> tuple[Any, bool]:
@@ -307,7 +326,7 @@ def _conv_bias_grad(dy: Any, rank: int, layout: Layout) -> Any:
 
 
 def _bias_key(dy: Any, rank: int, layout: Layout) -> Any:
-    return dy.shape, dy.strides, dy.dtype, rank, layout
+    return (*_lying(dy), rank, layout)
 
 
 def conv_backward(
@@ -354,9 +373,14 @@ def conv_backward(
     """
     try:
         key = (
-            dy.shape, dy.strides, dy.dtype, x.shape, x.strides, x.dtype, w.shape,
-            w.strides, w.dtype, stride, padding, dilation, groups, flip, layout,
-            padding_mode, algorithm, needs,
+            dy.__class__, dy.shape, dy.strides, dy.dtype, x.__class__, x.shape,
+            x.strides, x.dtype, w.__class__, w.shape, w.strides, w.dtype,
+            stride if stride.__class__ is int else repr(stride),
+            padding if padding.__class__ is int else repr(padding),
+            dilation if dilation.__class__ is int else repr(dilation),
+            groups if groups.__class__ is int else repr(groups),
+            flip if flip.__class__ is bool else repr(flip),
+            layout, padding_mode, algorithm, needs,
         )  # fmt: skip
         calls = _backward.get(key)
     except (TypeError, AttributeError):
@@ -366,7 +390,7 @@ def conv_backward(
         dx = None if by_x is None else finish(by_x, (dy, w), None)
         dw = None if by_w is None else finish(by_w, (dy, x), None)
         return dx, dw, None if by_b is None else finish(by_b, (dy,), None)
-    dy, x, w = as_array(dy), as_array(x), as_array(w)
+    given, (dy, x, w) = (dy, x, w), map(as_array, (dy, x, w))
     _check_needs(needs)
     _check_image_axis(dy, x, w)
     ops.check_modes("conv_backward", padding_mode=padding_mode, algorithm=algorithm)
@@ -378,7 +402,7 @@ def conv_backward(
     if dx is None and dw is None:
         _check_dy(dy, x, w, options)
     db = _conv_bias_grad(dy, rank, layout) if "bias" in needs else None
-    if key is not None:
+    if key is not None and all(map(operator.is_, given, (dy, x, w))):
         _remember_backward(key, dy, x, w, options, needs)
     return dx, dw, db
 

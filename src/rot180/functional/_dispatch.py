@@ -11,7 +11,7 @@ def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
     """Returns the outputs of `op`: recorded if any input is traced, else computed."""
     if any(map(ops.is_traced, inputs)):
         return ops.apply_all(op, *inputs)
-    arrays = [np.asarray(value) for value in inputs]
+    arrays = [runtime.plain_array(value) for value in inputs]
     if isinstance(op, ops.Composite):
         outputs: tuple[Any, ...] = _run_composite(op, *arrays)
         return outputs

@@ -8,7 +8,15 @@ from rot180.runtime._choose import (
     force_target,
     on_change,
 )
-from rot180.runtime._execute import Call, Runner, as_operand, call_for, run
+from rot180.runtime._execute import (
+    Call,
+    Runner,
+    as_operand,
+    call_for,
+    plain_array,
+    run,
+)
+from rot180.runtime._locks import fork_safe_lock
 from rot180.runtime._object_cache import cache_info, object_cache
 from rot180.runtime._plan import Plan, plan_of
 from rot180.runtime._team import get_num_threads, set_num_threads
@@ -24,9 +32,11 @@ __all__ = [
     "force_reference",
     "force_schedule",
     "force_target",
+    "fork_safe_lock",
     "get_num_threads",
     "object_cache",
     "on_change",
+    "plain_array",
     "plan_of",
     "reference",
     "run",

@@ -30,7 +30,7 @@ class Settings:
 
 
 _settings = Settings()
-_is_unable = False
+_is_told = False
 
 
 _listeners: list[Callable[[], object]] = []
@@ -53,25 +53,24 @@ def target() -> Target:
 
 def is_compiling() -> bool:
     """Whether kernels can be and shall be compiled."""
-    return _settings.compiling and not _is_unable
+    return _settings.compiling
 
 
-def give_up_compiling(error: Exception) -> None:
-    """Compute with the reference from now on, and say so once.
+def fall_back(error: Exception) -> None:
+    """Say, once, that a call is computed with the reference; the next tries again.
 
     Raises:
         CompileError: `error`, if it only says that a forced target cannot run here.
     """
-    global _is_unable
+    global _is_told
     if isinstance(error, CompileError) and not _cpu.is_runnable(target()):
         raise error
-    if _is_unable:
+    if _is_told:
         return
-    _is_unable = True
-    _announce()
+    _is_told = True
     reason, *_ = str(error).splitlines() or [type(error).__name__]
     warnings.warn(
-        f"rot180: kernels cannot be compiled here ({reason}); computing with NumPy, "
+        f"rot180: a kernel cannot be compiled here ({reason}); computing with NumPy, "
         "which is slow",
         RuntimeWarning,
         stacklevel=2,

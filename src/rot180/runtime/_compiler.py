@@ -3,24 +3,29 @@
 import atexit
 import ctypes
 import hashlib
+import importlib.util
 import itertools
+import mmap
 import os
+import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rot180.errors import CompileError
 from rot180.kernels._target import Target
 from rot180.runtime import _cpu
+from rot180.runtime._locks import fork_safe_lock
 from rot180.runtime._object_cache import ObjectCache, object_cache
 
 # LLVM may turn a loop into a call of one of these, whatever the text says.
 LIBC_SYMBOLS = ("memcpy", "memmove", "memset")
+# More than compiling or linking one kernel takes.
+_WORKING_BYTES = 1 << 26
 
-_lock = threading.RLock()
+_lock = fork_safe_lock()
 _names = itertools.count()
 _exiting = threading.Event()
 
@@ -62,6 +67,18 @@ class Library:
             self.close()
 
 
+def _check_memory() -> None:
+    """Stays clear of LLVM where it would end the process for want of memory.
+
+    Raises:
+        MemoryError: There is not enough at the moment.
+    """
+    try:
+        mmap.mmap(-1, _WORKING_BYTES).close()
+    except OSError as error:
+        raise MemoryError("there is no memory to compile or load a kernel") from error
+
+
 def compile_object(ir_text: str, target: Target) -> bytes:
     """Compile `ir_text` for `target` into a relocatable object file.
 
@@ -72,6 +89,7 @@ def compile_object(ir_text: str, target: Target) -> bytes:
         CompileError: LLVM rejects the text or cannot emit code for the target.
     """
     with _lock:
+        _check_memory()
         machine = _machine(target)
         with _optimised(ir_text, target, machine) as module:
             return bytes(machine.emit_object(module))
@@ -103,6 +121,7 @@ def load(
         CompileError: The object is of another machine, or a symbol is missing.
     """
     with _lock:
+        _check_memory()
         builder = _llvm().JITLibraryBuilder()
         builder.add_object_img(object_bytes)
         for name, address in (_libc_symbols() | dict(symbols)).items():
@@ -144,7 +163,10 @@ def compile_cached(
         )
     wanted = tuple(exports)
     store = object_cache()
-    key = object_key(key_text, target)
+    try:
+        key = object_key(key_text, target)
+    except OSError as error:  # our own code cannot be read: nothing to know it by
+        store, key = ObjectCache(None, reason=str(error)), ""
     known = _load_stored(store, key, symbols, wanted)
     if known is not None:
         return known
@@ -161,20 +183,43 @@ def object_key(key_text: str, target: Target) -> str:
 
 @cache
 def source_digest() -> str:
-    """Return a digest of our own code that takes part in making objects."""
-    here = Path(__file__).parent
-    return digest_sources((here, here.parent / "kernels"))
+    """Return a digest of our own code that takes part in making objects.
+
+    The package itself is among it, for its version.
+    """
+    package, *_ = __name__.partition(".")
+    return digest_modules((package,), (f"{package}.kernels", f"{package}.runtime"))
 
 
-def digest_sources(directories: Iterable[Path]) -> str:
-    """Return a digest of the Python files in `directories`, names and contents."""
+def digest_modules(modules: Iterable[str], packages: Iterable[str]) -> str:
+    """Return a digest of modules, and of packages with all that is in them.
+
+    Their contents come from whatever loads them: a file of source, one of bytecode
+    alone, a member of a ZIP file.
+
+    Raises:
+        OSError: The loader cannot give one of them.
+    """
+    names = [*modules]
+    for package in packages:
+        path = importlib.import_module(package).__path__
+        inside = pkgutil.walk_packages(path, f"{package}.")
+        names += [package, *(module.name for module in inside)]
     digest = hashlib.sha256()
-    for directory in directories:
-        for path in sorted(directory.glob("*.py")):
-            text = path.read_bytes()
-            digest.update(f"{directory.name}/{path.name}:{len(text)}:".encode())
-            digest.update(text)
+    for name in sorted(names):
+        content = _content(name)
+        digest.update(f"{name}:{len(content)}:".encode())
+        digest.update(content)
     return digest.hexdigest()
+
+
+def _content(name: str) -> bytes:
+    spec = importlib.util.find_spec(name)
+    read = getattr(spec and spec.loader, "get_data", None)
+    if spec is None or spec.origin is None or read is None:
+        raise OSError(f"{name} has no loader that gives its contents")
+    content: bytes = read(spec.origin)
+    return content
 
 
 def _load_stored(
@@ -282,15 +327,4 @@ def _address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-def _release_after_fork() -> None:
-    _lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    # A child must not inherit LLVM in the middle of another thread's work.
-    os.register_at_fork(
-        before=_lock.acquire,
-        after_in_parent=_release_after_fork,
-        after_in_child=_release_after_fork,
-    )
 atexit.register(_exiting.set)

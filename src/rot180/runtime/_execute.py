@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rot180 import kernels, ops
-from rot180.errors import CompileError
+from rot180.errors import ArgumentError, CompileError
 from rot180.kernels import Pointwise, Program, RowWise, Sum, Target
 from rot180.ops import TensorType
 from rot180.runtime import _reference
@@ -24,17 +24,19 @@ from rot180.runtime._bind import Bound, Operand, bind
 from rot180.runtime._call import build_kernel
 from rot180.runtime._choose import (
     chosen,
-    give_up_compiling,
+    fall_back,
     is_compiling,
     on_change,
     target,
 )
+from rot180.runtime._locks import fork_safe_lock
 
 Array = np.ndarray[Any, Any]
 _CALLS = 1024
 _KERNELS = 1024
-# What says that nothing can be compiled: LLVM fails, is missing, or cannot be loaded.
-_UNABLE = (CompileError, ImportError, OSError)
+# What says that nothing can be compiled: LLVM fails or is missing.  A want of memory or
+# of a file passes: it costs that call, and is raised.
+_UNABLE = (CompileError, ImportError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,15 @@ class Call:
         return Call(self.entry, outputs, self.count, *outputs[0])
 
 
+_lock = fork_safe_lock()
 _calls: OrderedDict[Any, Call] = OrderedDict()
 _generation = [0]
 
 
 def _forget() -> None:
-    _calls.clear()
-    _generation[0] += 1
+    with _lock:
+        _calls.clear()
+        _generation[0] += 1
 
 
 on_change(_forget)
@@ -100,33 +104,47 @@ def run(op: ops.Op, *arrays: Array) -> tuple[Array, ...]:
 class Runner:
     """An op that is run again and again on arrays of the same types."""
 
-    __slots__ = ("_call", "_op", "_types")
+    __slots__ = ("_known", "_op")
 
     def __init__(self, op: ops.Op) -> None:
         self._op = op
-        self._call: Call | None = None
-        self._types: Any = None
+        # One value, so that no thread sees the types of one call with another call.
+        self._known: tuple[Any, Call | None] = None, None
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """As `run(op, *arrays)`; the compiled call is looked up the first time."""
         types = (_generation[0], [(a.shape, a.strides, a.dtype) for a in arrays])
-        if self._call is None or types != self._types:
+        known, call = self._known
+        if call is None or types != known:
             return self._first(types, arrays)
-        call = self._call
         results = tuple([np.empty(shape, dtype) for shape, dtype in call.outputs])
         call.entry(*results, *arrays, call.count)
         return results
 
     def _first(self, types: Any, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         results = run(self._op, *arrays)
-        self._call = _calls.get(_call_key(self._op, arrays))
-        self._types = types
+        self._known = types, _calls.get(_call_key(self._op, arrays))
         return results
+
+
+def plain_array(value: Any) -> Array:
+    """The value as an array of NumPy's own class, whose strides are its memory's.
+
+    Raises:
+        ArgumentError: It is a masked array, which would lose its mask.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentError(
+            f"a masked array of shape {value.shape} is no operand: its mask has no "
+            "meaning here\n  Fill it first, for example array.filled(0)."
+        )
+    array: Array = np.asarray(value)
+    return array
 
 
 def as_operand(value: Any) -> Array:
     """The array itself, or a copy that kernels can address; they need no alignment."""
-    array: Array = np.asarray(value)
+    array = plain_array(value)
     if not array.dtype.isnative:
         return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     size = array.itemsize
@@ -142,9 +160,10 @@ def call_for(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     if call is None:
         call = _make_call(op, arrays)
         if call is not None:
-            _calls[key] = call
-            if len(_calls) > _CALLS:
-                _calls.popitem(last=False)
+            with _lock:
+                _calls[key] = call
+                if len(_calls) > _CALLS:
+                    _calls.popitem(last=False)
     return call
 
 
@@ -166,7 +185,7 @@ def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     try:
         entry = kernel(bound)
     except _UNABLE as error:
-        give_up_compiling(error)
+        fall_back(error)
         return None
     shapes = tuple((t.shape, np.dtype(t.dtype)) for t in outputs)
     return Call(entry, shapes, _count(bound, operands, outputs), *shapes[0])
@@ -281,11 +300,12 @@ def _classes(count: int, char: str) -> Array:
 
 
 def _without_kernel(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Nothing to sum, or no compiler: zeros, or the reference."""
+    """Nothing to sum: zeros; no compiler: the reference."""
     types = op.infer(
         *(TensorType(a.shape, a.dtype.name) for a in map(np.asarray, arrays))
     )
-    if not is_compiling():
+    operands = tuple(_operand(as_operand(array)) for array in arrays)
+    if not is_compiling() or not is_empty(operands, types):
         return _reference.evaluate(op, *arrays)
     if any(0 in t.shape for t in types) and len(types) == 1:
         return tuple(np.empty(t.shape, t.dtype) for t in types)

@@ -13,6 +13,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,6 +69,7 @@ class ObjectCache:
         self._directory = directory
         self._limit = limit
         self._reason = reason
+        self._writable = True
         self._stores = 0
         if directory is not None:
             self._prepare(directory)
@@ -84,17 +86,16 @@ class ObjectCache:
         return None if blob is None else _unwrap(key, blob)
 
     def write(self, key: str, code: bytes) -> None:
-        """Store `code` under `key`; a failure only turns the cache off."""
-        if self._directory is None:
+        """Store `code` under `key`; a failure costs this entry and is remembered."""
+        if self._directory is None or not self._writable:
             return
         path = self._directory / f"{key}.o"
         try:
             _write_atomically(path, _wrap(key, code))
         except OSError as error:
-            # A directory in an entry's place costs that entry, not the cache.
-            if not path.is_dir():
-                self._disable(error)
+            self._reason = str(error)
             return
+        self._reason = ""
         self._stores += 1
         if self._stores % STORES_PER_EVICTION == 1:
             self.evict()
@@ -129,13 +130,16 @@ class ObjectCache:
     def _prepare(self, directory: Path) -> None:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            status = directory.stat()
+            status = directory.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                raise PermissionError(f"{directory} is a symbolic link")
             if not _is_ours(status):
                 raise PermissionError(f"{directory} belongs to another user")
-            if os.name == "posix" and stat.S_IMODE(status.st_mode) != 0o700:
+            self._writable = os.access(directory, os.W_OK | os.X_OK)
+            if not self._writable:
+                self._reason = f"{directory} is not writable; what it holds is used"
+            elif os.name == "posix" and stat.S_IMODE(status.st_mode) != 0o700:
                 directory.chmod(0o700)
-            if not os.access(directory, os.W_OK | os.X_OK):
-                raise PermissionError(f"{directory} is not writable")
         except OSError as error:
             self._disable(error)
 
@@ -192,7 +196,10 @@ def _open(directory: str, switch: str) -> ObjectCache:
     else:
         import platformdirs
 
-        base = Path(platformdirs.user_cache_dir("rot180", appauthor=False))
+        try:
+            base = Path(platformdirs.user_cache_dir("rot180", appauthor=False))
+        except RuntimeError as error:  # no HOME, and no such user, as in a container
+            return ObjectCache(None, reason=str(error))
     return ObjectCache(base / "objects")
 
 
@@ -207,8 +214,9 @@ def _read_private(path: Path) -> bytes | None:
         if not _is_private(status):
             return None
         if status.st_mtime < time.time() - TOUCH_SECONDS:
-            # The age is that of the last use, to the day.
-            os.utime(path)
+            # The age is that of the last use, to the day, where it can be written.
+            with suppress(OSError):
+                os.utime(path)
         # Of a directory `open` would refuse the descriptor and leave it open.
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
@@ -234,7 +242,8 @@ def _write_atomically(path: Path, blob: bytes) -> None:
             file.write(blob)
         temporary.replace(path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

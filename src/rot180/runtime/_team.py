@@ -183,7 +183,7 @@ class Team:
             target=_live,
             args=(life, index),
             name=f"rot180-{index + 1}",
-            daemon=_REGISTER is None,
+            daemon=True,  # a program that joins all its threads must end
         )
         # Listed first: if a signal interrupts the start, the index stays taken.
         self._workers.append(worker)

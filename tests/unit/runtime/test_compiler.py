@@ -1,8 +1,10 @@
 """Compiling, loading, and the objects on disk."""
 
+import compileall
 import ctypes
 import hashlib
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -10,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import child_environment, python
 
 from rot180.errors import CompileError
 from rot180.runtime import _compiler, _cpu
@@ -122,22 +125,58 @@ class TestKey:
         monkeypatch.setattr(_compiler, "source_digest", lambda: "other")
         assert _compiler.object_key("a", HOST) != before
 
-    def test_source_digest_sees_contents_and_names(self, tmp_path: Path) -> None:
-        file = tmp_path / "a.py"
-        file.write_text("x = 1\n")
-        digests = {_compiler.digest_sources([tmp_path])}
-        file.write_text("x = 2\n")
-        digests.add(_compiler.digest_sources([tmp_path]))
-        file.rename(tmp_path / "b.py")
-        digests.add(_compiler.digest_sources([tmp_path]))
-        assert len(digests) == 3
-        (tmp_path / "notes.txt").write_text("not a source")
-        assert _compiler.digest_sources([tmp_path]) in digests
+    @pytest.mark.parametrize("kind", ["source", "bytecode", "zip"])
+    def test_the_digest_sees_contents_names_and_folders_inside(
+        self, kind: str, tmp_path: Path
+    ) -> None:
+        texts = [{"a": "x = 1\n"}, {"a": "x = 2\n"}, {"b": "x = 1\n"}]
+        texts += [{"a": "x = 1\n", "inner/c": text} for text in ("y = 1\n", "y = 2\n")]
+        places = [_packed(f, kind, tmp_path / str(n)) for n, f in enumerate(texts)]
+        again = [] if kind == "bytecode" else [_packed(texts[0], kind, tmp_path / "x")]
+        first, *others = _digests([*places, *again])
+        assert len({first, *others[: len(texts) - 1]}) == len(texts)
+        assert others[len(texts) - 1 :] == [first] * len(again)
 
-    def test_own_sources_are_digested(self) -> None:
-        here = Path(_compiler.__file__).parent
-        directories = (here, here.parent / "kernels")
-        assert _compiler.source_digest() == _compiler.digest_sources(directories)
+    def test_the_version_and_all_that_makes_code_are_digested(self) -> None:
+        names = ("rot180",), ("rot180.kernels", "rot180.runtime")
+        assert _compiler.source_digest() == _compiler.digest_modules(*names)
+
+
+def _packed(files: dict[str, str], kind: str, folder: Path) -> Path:
+    """Where a package of these files can be imported from."""
+    package = folder / "package"
+    for name, text in ({"__init__": "", "inner/__init__": ""} | files).items():
+        path = package / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    if kind == "bytecode":
+        compileall.compile_dir(package, quiet=1, legacy=True)
+        for path in package.rglob("*.py"):
+            path.unlink()
+    if kind == "zip":
+        return Path(shutil.make_archive(str(folder), "zip", folder))
+    return folder
+
+
+def _digests(places: list[Path]) -> list[str]:
+    """The digest of the package in each place."""
+    code = (
+        "import sys\nfrom rot180.runtime._compiler import digest_modules\n"
+        "for place in sys.argv[1:]:\n"
+        "    sys.path.insert(0, place)\n"
+        "    print(digest_modules((), ('package',)))\n"
+        "    del sys.path[0]\n"
+        "    for name in [n for n in sys.modules if n.startswith('package')]:\n"
+        "        del sys.modules[name]\n"
+    )
+    done = subprocess.run(
+        python("-B", "-c", code, *map(str, places)),
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 class TestDiskCache:
@@ -241,12 +280,16 @@ class TestDiskCache:
         assert info.path is None
         assert info.reason
 
-    def test_failed_write_only_turns_it_off(self, tmp_path: Path) -> None:
+    def test_failed_write_costs_that_entry_alone(self, tmp_path: Path) -> None:
         cache = ObjectCache(tmp_path / "objects")
         (tmp_path / "objects").rmdir()
         cache.write(KEY, CODE)
         assert cache.read(KEY) is None
         assert "No such file" in cache.info().reason
+        (tmp_path / "objects").mkdir(mode=0o700)
+        cache.write(KEY, CODE)
+        assert cache.read(KEY) == CODE
+        assert cache.info().reason == ""
 
     def test_switch(self, private_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ROT180_CACHE", "0")
@@ -318,7 +361,7 @@ class TestDiskCache:
             assert len(os.listdir("/proc/self/fd")) == before
         cache.evict()
         assert cache.info().entries == 0
-        assert cache.info().reason == ""
+        assert "irectory" in cache.info().reason
         assert [path.name for path in directory.iterdir()] == [f"{KEY}.o"]
 
     def test_vanished_directory_is_empty(self, tmp_path: Path) -> None:
