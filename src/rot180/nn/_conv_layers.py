@@ -8,6 +8,7 @@ from rot180.errors import ArgumentError
 from rot180.nn._arguments import (
     Padding,
     Size,
+    check_dtype,
     check_positive,
     check_rank,
     check_sizes,
@@ -15,7 +16,8 @@ from rot180.nn._arguments import (
     sizes,
 )
 from rot180.nn._key import Key
-from rot180.nn._module import Array, Module, Scope
+from rot180.nn._module import Module, Scope
+from rot180.nn._state_dict import Array
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class _Conv(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
-        check_rank(self, x)
+        check_rank(self, x, "in_channels")
         return functional.conv(
             x,
             scope.param("weight"),
@@ -136,7 +138,7 @@ class _ConvTranspose(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
-        check_rank(self, x)
+        check_rank(self, x, "in_channels")
         return functional.conv_transpose(
             x,
             scope.param("weight"),
@@ -200,6 +202,7 @@ def _check(module: Any) -> None:
             '  Use padding_mode="zeros".'
         )
     check_sizes(module, "kernel_size", "stride", "dilation")
+    check_dtype(module)
     check_positive(module, "in_channels", "out_channels", "groups")
     for what in ("in_channels", "out_channels"):
         channels = getattr(module, what)

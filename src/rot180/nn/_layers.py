@@ -5,9 +5,10 @@ from typing import Any
 
 from rot180 import functional
 from rot180.errors import ArgumentError
-from rot180.nn._arguments import check_positive, kaiming_uniform
+from rot180.nn._arguments import check_dtype, check_positive, kaiming_uniform
 from rot180.nn._key import Key
-from rot180.nn._module import Array, Module, Scope
+from rot180.nn._module import Module, Scope
+from rot180.nn._state_dict import Array
 
 
 class Sequential(Module):
@@ -43,9 +44,6 @@ class Sequential(Module):
         for module in self.modules:
             x = scope(module, x)
         return x
-
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.modules))})"
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ class Linear(Module):
 
     def __post_init__(self) -> None:
         check_positive(self, "in_features", "out_features")
+        check_dtype(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""
