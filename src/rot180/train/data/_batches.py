@@ -30,12 +30,8 @@ def batches(
     Raises:
         ArgumentError: The batch size is not from 1 to the number of images.
     """
+    check_batch_size(data, batch_size)
     count = len(data.images)
-    if not 1 <= batch_size <= count:
-        raise ArgumentError(
-            f"batch size {batch_size} is out of range\n"
-            f"  {data.name} has {count} images to train on; use 1 to {count}."
-        )
     order_key, shift_key = key.split(2)
     order = order_key.generator().permutation(count)
     moves = _moves(count, shift, shift_key.generator())
@@ -44,6 +40,20 @@ def batches(
         chosen = slice(start, start + batch_size)
         index, move = order[chosen], moves[chosen]
         yield windows[index, :, move // 3, move % 3], data.labels[index]
+
+
+def check_batch_size(data: Dataset, batch_size: int) -> None:
+    """Refuse a batch size for which there are no batches.
+
+    Raises:
+        ArgumentError: It is not from 1 to the number of images.
+    """
+    count = len(data.images)
+    if not 1 <= batch_size <= count:
+        raise ArgumentError(
+            f"batch size {batch_size} is out of range\n"
+            f"  {data.name} has {count} images to train on; use 1 to {count}."
+        )
 
 
 def _moves(count: int, share: float, random: np.random.Generator) -> Any:
