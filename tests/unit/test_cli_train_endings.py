@@ -15,7 +15,7 @@ from rot180 import train
 from rot180.cli import main
 from rot180.cli._endings import Output
 from rot180.errors import DataError
-from rot180.train import _checkpoint, _report
+from rot180.train import _checkpoint
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -143,45 +143,30 @@ def test_a_full_disk_moves_the_run_and_loses_nothing(
 
 
 def _fill_after_one_epoch(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace = _checkpoint.os.replace
+    fill = _checkpoint._fill
 
-    def full(name: str, path: Path) -> None:
-        if Path(path).parent == out and Path(path).exists():
+    def full(name: str, content: bytes) -> None:
+        if Path(name).parent == out and (out / "model.safetensors").exists():
             raise FULL
-        replace(name, path)
+        fill(name, content)
 
-    monkeypatch.setattr(_checkpoint.os, "replace", full)
+    monkeypatch.setattr(_checkpoint, "_fill", full)
 
 
 def test_a_full_disk_from_the_start_leaves_a_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    replace, out = _checkpoint.os.replace, tmp_path / "run"
+    fill, out = _checkpoint._fill, tmp_path / "run"
 
-    def full(name: str, path: Path) -> None:
-        if Path(path).parent == out:
+    def full(name: str, content: bytes) -> None:
+        if Path(name).parent == out:
             raise FULL
-        replace(name, path)
+        fill(name, content)
 
-    monkeypatch.setattr(_checkpoint.os, "replace", full)
+    monkeypatch.setattr(_checkpoint, "_fill", full)
     assert _run(out, "--epochs", "1").exit_code == 0
     assert train.load(out / "model.safetensors")["1.num_batches_tracked"] == 2
-
-
-def test_a_line_of_measures_is_written_whole_or_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("one\n")
-
-    def fail(descriptor: int) -> None:
-        raise FULL
-
-    monkeypatch.setattr(_report.os, "fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        _report._append(path, "two\n")
-    assert path.read_text() == "one\n"
 
 
 def test_progress_shows_no_nan_before_the_first_step(

@@ -44,10 +44,10 @@ def endings() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _end)
+    found = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {n: h for n, h in found.items() if h not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, _end)
     try:
         yield
     finally:

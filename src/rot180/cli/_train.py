@@ -166,15 +166,14 @@ def _draw(folder: "RunFolder", history: "list[Metrics]") -> Path | None:
 def _train(trainer: "Trainer", folder: "RunFolder", output: Output) -> "list[Metrics]":
     """Returns the measures of each epoch.
 
-    After each, the weights are on the disk, then its measures, then it is shown.
+    After each, weights and measures are on the disk before anything is shown.
     """
     history = []
     with _progress(trainer, output) as show:
         for _ in range(trainer.settings.epochs):
             moved = folder.trouble
             history.append(trainer.run_epoch(show))
-            folder.save_weights(trainer)
-            folder.add(history[-1])
+            folder.save_epoch(trainer, history[-1])
             if folder.trouble != moved:
                 output.note(f"{folder.trouble}\n  The run goes on in {folder.path}.")
     return history

@@ -145,6 +145,8 @@ def read_file(path: Path) -> dict[str, Any]:
         DataError: The file cannot be read, is too large, or holds no real numbers.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError("it is no regular file")  # a pipe may never answer
         if _size(path) > _MOST_BYTES:
             raise OSError(f"it has more than {_MOST_BYTES:,} bytes")
         with path.open("rb") as file:

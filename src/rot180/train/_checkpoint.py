@@ -53,13 +53,23 @@ def save(
         DTypeError: An array has a dtype that the format lacks.
         DataError: The file cannot be written.
     """
-    from safetensors.numpy import save as to_bytes
+    write_atomically({_path("save", path): to_bytes(arrays, metadata or {})})
 
-    facts = dict(metadata or {})
+
+def to_bytes(arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """Returns what `save` writes.
+
+    Raises:
+        ArgumentError: A name, or something in the metadata, is no text.
+        DTypeError: An array has a dtype that the format lacks.
+    """
+    from safetensors.numpy import save as serialised
+
+    facts = dict(metadata)
     _check_texts("metadata", [*facts, *facts.values()])
     _check_texts("arrays", list(arrays))
     plain = {name: _plain(name, value) for name, value in arrays.items()}
-    write_atomically(_path("save", path), to_bytes(plain, facts))
+    return serialised(plain, facts)
 
 
 def _check_texts(operand: str, values: list[Any]) -> None:
@@ -96,6 +106,8 @@ def load(path: str | os.PathLike[str]) -> Arrays:
 
     where = _path("load", path)
     try:
+        if where.exists() and not where.is_file():  # reading a device may never end
+            raise OSError("it is no regular file")
         content = where.read_bytes()
     except (OSError, ValueError) as error:
         raise DataError(f"load: {path} cannot be read: {error}") from error
@@ -152,37 +164,54 @@ def widened(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file under another name beside `path`, then renames it.
+def write_atomically(contents: Mapping[Path, bytes]) -> None:
+    """Writes files of one folder under other names, then renames them all.
 
-    Both reach the disk before this returns.
+    All are whole on the disk before the first gets its name: a full disk leaves the old
+    ones, and a process that is killed leaves all old or all new but for microseconds.
 
     Raises:
-        DataError: The file cannot be written.
+        DataError: One cannot be written.
     """
+    made: dict[str, Path] = {}
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fchmod(stream.fileno(), 0o644)
-                os.fsync(stream.fileno())
-            os.replace(name, path)
+            for path, content in contents.items():
+                made[_new_file(path)] = path
+                _fill(next(reversed(made)), content)
+            for name, path in made.items():
+                os.replace(name, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):  # it was just renamed
-                os.unlink(name)
+            for name in made:
+                with contextlib.suppress(OSError):  # it was renamed already
+                    os.unlink(name)
             raise
-        _keep_names(path.parent)
+        _keep_names({path.parent for path in contents})
     except (OSError, ValueError) as error:
-        raise DataError(f"save: {path} cannot be written: {error}") from error
+        names = " and ".join(map(str, contents))
+        raise DataError(f"save: {names} cannot be written: {error}") from error
 
 
-def _keep_names(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk, where that can be done."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems cannot
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _new_file(path: Path) -> str:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    return name
+
+
+def _fill(name: str, content: bytes) -> None:
+    with open(name, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o644)
+        os.fsync(stream.fileno())
+
+
+def _keep_names(folders: set[Path]) -> None:
+    """Waits until the names in folders are on the disk, where that can be done."""
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # some network file systems cannot
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

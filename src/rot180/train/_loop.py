@@ -61,6 +61,15 @@ class Settings:
             )
 
 
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        is_class = isinstance(value, type)
+        found = f"the class {value.__name__}" if is_class else type(value).__name__
+        raise ArgumentError(
+            f"Trainer: {name} is {found}, not a {kind.__name__} of rot180"
+        )
+
+
 def _check_integer(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ArgumentError(f"Settings: {name}={value!r} is not an integer")
@@ -106,9 +115,13 @@ class Trainer:
         """Draws the first weights, and refuses what could not be trained.
 
         Raises:
-            ArgumentError: The batch size is larger than the training part.
+            ArgumentError: The batch size is larger than the training part, or an
+                argument is of another kind.
             ShapeError: The images do not fit the network, or its scores the classes.
         """
+        _check_kind("net", net, Module)
+        _check_kind("data", data, Dataset)
+        _check_kind("settings", settings, Settings)
         self.net = net
         self.data = data
         self.settings = settings
@@ -235,7 +248,18 @@ def accuracy(
         images: `(n, c, h, w)`.
         labels: `(n,)`.
         chunk: Images classified at once.
+
+    Raises:
+        ShapeError: There are not as many images as labels.
+        ArgumentError: `chunk` is not a positive integer.
     """
+    if len(images) != len(labels):
+        raise ShapeError(
+            f"accuracy: {len(images)} images, {len(labels)} labels\n"
+            "  Pass one label for each image."
+        )
+    if not isinstance(chunk, int) or chunk < 1:
+        raise ArgumentError(f"accuracy: chunk={chunk!r} is not a positive integer")
     hits = 0.0
     for start in range(0, len(labels), chunk):
         part = slice(start, start + chunk)

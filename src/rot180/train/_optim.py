@@ -12,6 +12,7 @@ from rot180.errors import ArgumentError
 from rot180.functional import add, divide, multiply, sqrt, subtract
 
 Tree = Any
+_ADAM = ("m", "v", "power1", "power2")
 
 
 class Optimiser(ABC):
@@ -141,6 +142,11 @@ class Adam(Optimiser):
         self, params: Tree, grads: Tree, state: Tree, lr: Any = None
     ) -> tuple[Tree, Tree]:
         """Returns `(new_params, new_state)`."""
+        if not isinstance(state, dict) or not {*_ADAM} <= {*state}:
+            raise ArgumentError(
+                f"Adam: state is no tree of {', '.join(_ADAM)}\n"
+                "  Pass what init or the last update of this optimiser returned."
+            )
         beta1, beta2 = self.betas
         rate = self.lr if lr is None else lr
         power1, power2 = (
@@ -161,9 +167,15 @@ class Adam(Optimiser):
             root = add(divide(sqrt(v), correction), self.eps)
             return subtract(p, multiply(divide(m, root), step)), m, v
 
-        leaves, treedef = tree_flatten(params)
-        columns = [tree_flatten(t)[0] for t in (grads, state["m"], state["v"])]
-        updated = [one(*row) for row in zip(leaves, *columns, strict=True)]
+        _, treedef = tree_flatten(params)
+        updated: list[Any] = []
+        tree_map(
+            lambda *row: updated.append(one(*row)),
+            params,
+            grads,
+            state["m"],
+            state["v"],
+        )
         new, m, v = (tree_unflatten(treedef, [u[i] for u in updated]) for i in range(3))
         return new, {"m": m, "v": v, "power1": power1, "power2": power2}
 

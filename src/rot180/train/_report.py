@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rot180.errors import DataError
-from rot180.train._checkpoint import save, write_atomically
+from rot180.train._checkpoint import to_bytes, write_atomically
 from rot180.train._loop import Metrics, Trainer
 
 _MEASURES: Final = "metrics.jsonl"
@@ -57,8 +57,10 @@ class RunFolder:
                 "  Choose another with --out."
             ) from error
 
-    def add(self, metrics: Metrics) -> None:
-        """Appends one line to `metrics.jsonl`; what is no number is null there.
+    def save_epoch(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Writes the weights and a line of `metrics.jsonl`, both or none.
+
+        What is no number is null there.
 
         Raises:
             DataError: Neither the folder nor a temporary one can be written to.
@@ -70,10 +72,8 @@ class RunFolder:
             for name, value in dataclasses.asdict(metrics).items()
         }
         self._lines.append(json.dumps(record) + "\n")
-        try:
-            _append(self.path / _MEASURES, self._lines[-1])
-        except OSError as error:
-            self._move(str(error))
+        lines = "".join(self._lines).encode()
+        self._write({_WEIGHTS: _weights(trainer), _MEASURES: lines})
 
     def save_weights(self, trainer: Trainer) -> Path:
         """Writes `model.safetensors` and returns its path.
@@ -81,24 +81,23 @@ class RunFolder:
         Raises:
             DataError: Neither the folder nor a temporary one can be written to.
         """
-        facts = {
-            "network": type(trainer.net).__name__,
-            "data": trainer.data.name,
-            "seed": str(trainer.settings.seed),
-            "step": str(trainer.step),
-        }
-        arrays, old = trainer.state_dict(), self.path / _WEIGHTS
-        try:
-            save(old, arrays, facts)
-        except DataError as error:
-            self._move(str(error))
-            save(self.path / _WEIGHTS, arrays, facts)
-            with contextlib.suppress(OSError):  # an earlier epoch's may stand there
-                old.symlink_to(self.path / _WEIGHTS)
+        self._write({_WEIGHTS: _weights(trainer)})
         return self.path / _WEIGHTS
 
+    def _write(self, contents: dict[str, bytes]) -> None:
+        old = self.path
+        try:
+            write_atomically({old / name: text for name, text in contents.items()})
+        except DataError as error:
+            self._move(str(error))
+            contents.setdefault(_MEASURES, "".join(self._lines).encode())
+            new = {self.path / name: text for name, text in contents.items()}
+            write_atomically(new)
+            with contextlib.suppress(OSError):  # an earlier epoch's may stand there
+                (old / _WEIGHTS).symlink_to(self.path / _WEIGHTS)
+
     def _move(self, trouble: str) -> None:
-        """Goes on in a temporary folder, with all lines so far."""
+        """Goes on in a temporary folder."""
         if self.trouble is not None:
             raise DataError(trouble)
         try:
@@ -108,7 +107,6 @@ class RunFolder:
                 f"{trouble}\n  Nor can a temporary folder be made: {error}"
             ) from error
         self.trouble = trouble
-        write_atomically(self.path / _MEASURES, "".join(self._lines).encode())
 
     def draw_curves(self, history: Sequence[Metrics]) -> Path | None:
         """Writes `curves.png` and returns its path; None where matplotlib is absent.
@@ -132,7 +130,7 @@ class RunFolder:
         image = BytesIO()
         figure.savefig(image, format="png", dpi=120)
         path = self.path / _CURVES
-        write_atomically(path, image.getvalue())
+        write_atomically({path: image.getvalue()})
         return path
 
 
@@ -152,18 +150,14 @@ def _claim(path: Path) -> None:
         )
 
 
-def _append(path: Path, line: str) -> None:
-    """Appends a line that then is on the disk, or nothing."""
-    with path.open("ab", buffering=0) as stream:
-        before = stream.seek(0, os.SEEK_END)
-        content = line.encode()
-        try:
-            if stream.write(content) != len(content):
-                raise OSError(f"{path} takes no more")
-            os.fsync(stream.fileno())
-        except BaseException:
-            stream.truncate(before)
-            raise
+def _weights(trainer: Trainer) -> bytes:
+    facts = {
+        "network": type(trainer.net).__name__,
+        "data": trainer.data.name,
+        "seed": str(trainer.settings.seed),
+        "step": str(trainer.step),
+    }
+    return to_bytes(trainer.state_dict(), facts)
 
 
 def _new_folder() -> Path:

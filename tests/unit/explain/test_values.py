@@ -1,6 +1,7 @@
 """The numbers that are given: random, arrays, files."""
 
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,9 @@ def test_numbers_stored_as_bfloat16(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
     path.write_bytes(_npy("'<V2'", "(3,)", b"\x80\x3f\x00\xc0\x49\x40"))
     assert explain.read_file(path)["X"].tolist() == [1.0, -2.0, 3.140625]
+
+
+def test_a_pipe_is_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
+        explain.read_file(tmp_path / "x.npy")

@@ -179,3 +179,22 @@ def test_a_list_is_refused_by_the_layer() -> None:
     layer = nn.Conv1d(1, 1, 1)
     with pytest.raises(ArgumentError, match="Conv1d: x is no array but a list"):
         layer.apply(*layer.init(0), [[[1.0]]], training=False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (nn.AvgPool2d(2, stride=1), (1, 1, 4, 4), (1, 1, 3, 3)),
+        (nn.AvgPool2d(2), (1, 1, 4, 4), (1, 1, 2, 2)),
+        (nn.MaxPool2d(2, stride=1), (1, 1, 4, 4), (1, 1, 3, 3)),
+        (nn.MaxPool2d(2), (1, 1, 4, 4), (1, 1, 2, 2)),
+        (nn.Conv2d(3, 5, 2), (1, 3, 4, 4), (1, 5, 3, 3)),
+        (nn.ConvTranspose2d(3, 5, 2), (1, 3, 4, 4), (1, 5, 5, 5)),
+    ],
+    ids=repr,
+)
+def test_the_defaults_give_these_shapes(
+    layer: nn.Module, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    y, _ = layer.apply(*layer.init(0), np.ones(shape, "f4"), training=False)
+    assert y.shape == expected

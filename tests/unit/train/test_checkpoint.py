@@ -153,3 +153,28 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     )
     train.save(tmp_path / "m.safetensors", {"x": np.zeros(3)})
     assert done == ["sync", "rename", "sync"]
+
+
+def test_two_files_are_written_both_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tmp_path / "a", tmp_path / "b"
+    checkpoint.write_atomically(dict.fromkeys(paths, b"old"))
+    fill, filled = checkpoint._fill, []
+
+    def full(name: str, content: bytes) -> None:
+        filled.append(name)
+        if len(filled) == 2:
+            raise OSError("No space left on device")
+        fill(name, content)
+
+    monkeypatch.setattr(checkpoint, "_fill", full)
+    with pytest.raises(DataError, match=r"a and .*b cannot be written: No space"):
+        checkpoint.write_atomically(dict.fromkeys(paths, b"new"))
+    assert [path.read_bytes() for path in paths] == [b"old", b"old"]
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_a_device_is_refused_unread() -> None:
+    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
+        train.load("/dev/zero")

@@ -103,8 +103,7 @@ def test_a_run_folder_holds_measures_weights_and_curves(tmp_path: Path) -> None:
     trainer = _trainer(epochs=1)
     folder = train.RunFolder(tmp_path / "run")
     history = [trainer.run_epoch()]
-    folder.add(history[0])
-    folder.save_weights(trainer)
+    folder.save_epoch(trainer, history[0])
     curves = folder.draw_curves(history)
     (line,) = (folder.path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["loss"] == history[0].loss
@@ -267,3 +266,15 @@ def test_a_network_that_draws_nothing_is_traced_once() -> None:
     net = nn.Sequential(nn.Flatten(), Counted(), nn.Linear(64, 10))
     train.Trainer(net, _small(), train.Settings(batch_size=32)).run_epoch()
     assert traced.count(True) == 1
+
+
+def test_arguments_of_another_kind_are_refused() -> None:
+    net, settings = nn.models.DigitsNet(4), train.Settings()
+    with pytest.raises(ArgumentError, match="net is the class DigitsNet, not a Module"):
+        train.Trainer(nn.models.DigitsNet, _small(), settings)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="data is ndarray, not a Dataset"):
+        train.Trainer(net, _small().images, settings)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="accuracy: 1 images, 2 labels"):
+        train.accuracy(lambda *a: a[2], {}, {}, np.eye(1), np.array([0, 1]))
+    with pytest.raises(ArgumentError, match="chunk=0 is not a positive"):
+        train.accuracy(lambda *a: a[2], {}, {}, np.eye(1), np.array([0]), chunk=0)
