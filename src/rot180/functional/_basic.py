@@ -239,7 +239,7 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
         DataError: A label is out of range.
         ArgumentError: The smoothing is out of range.
     """
-    if not 0 <= label_smoothing <= 1:
+    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             f"cross_entropy: label_smoothing={label_smoothing!r} is not from 0 to 1"
         )
@@ -323,8 +323,12 @@ def normalise(
         var: Its root is divided by.
         eps: Added to the variance.
         layout: Where the channels stand.
+
+    Raises:
+        ShapeError: The shapes do not fit.
     """
     ops.check_layout("normalise", layout)
+    _check_channels(x, layout, w=w, b=b, mean=mean, var=var)
     deviation = sqrt(pointwise("add", var, eps))
     gain = pointwise("div", w, deviation)
     shift = pointwise("sub", b, pointwise("mul", mean, gain))
@@ -352,6 +356,23 @@ def _axis(op: str, ndim: int, axis: int) -> int:
     return axis % ndim
 
 
+def _check_channels(x: Any, layout: Layout, **operands: Any) -> None:
+    shape = tuple(np.shape(x))
+    if len(shape) < 2:
+        raise ShapeError(
+            f"normalise: x of shape {shape} has no axes of images and channels"
+        )
+    channels = shape[ops.channel_axis(layout, len(shape))]
+    for name, value in operands.items():
+        if tuple(np.shape(value)) != (channels,):
+            raise ShapeError(
+                f"normalise: {name} has shape {tuple(np.shape(value))}, not "
+                f"({channels},)\n"
+                f"    x has shape {shape}: {channels} channels\n"
+                f"  Pass one number per channel."
+            )
+
+
 def _check_scores(op: str, logits: Any, labels: Any) -> tuple[int, int]:
     """Returns images and classes of logits that fit their labels.
 
@@ -373,6 +394,6 @@ def _one_hot(op: str, labels: Any, classes: int, dtype: str) -> Any:
     chosen = ops.OneHot(classes, dtype, op)
     if not ops.is_traced(labels):
         labels = np.asarray(labels)
-        if labels.dtype.kind in "iu":
-            chosen.check_values(labels)
+        chosen.infer(type_of(op, "labels", labels))
+        chosen.check_values(labels)
     return one(chosen, labels)

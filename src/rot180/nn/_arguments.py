@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rot180.errors import ArgumentError, ShapeError
+from rot180.errors import ArgumentError, DTypeError, ShapeError
 from rot180.nn._key import Key
 from rot180.nn._state_dict import Array
 
+_FLOATING = ("float32", "float64")
 Size = int | tuple[int, ...]
 Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
@@ -139,13 +140,31 @@ def check_channels(module: Any, x: Any, axis: int, name: str) -> None:
     )
 
 
+def check_same_dtype(module: Any, x: Any, w: Any) -> None:
+    """Refuse an `x` whose dtype is not that of the parameters.
+
+    Raises:
+        DTypeError: It is another.
+    """
+    found, wanted = getattr(x, "dtype", None), np.dtype(w.dtype).name
+    if not isinstance(found, np.dtype) or found.name == wanted:
+        return
+    remedy = f'Pass x.astype("{wanted}")'
+    if found.name in _FLOATING:
+        remedy += f', or make the layer with dtype="{found.name}"'
+    raise DTypeError(
+        f"{type(module).__name__}: x is {found.name}, the parameters are {wanted}\n"
+        f"  {remedy}."
+    )
+
+
 def check_dtype(module: Any) -> None:
     """Refuse a dtype that parameters cannot have.
 
     Raises:
         ArgumentError: It is neither float32 nor float64.
     """
-    if module.dtype not in ("float32", "float64"):
+    if module.dtype not in _FLOATING:
         raise ArgumentError(
             f"{type(module).__name__}: dtype={module.dtype!r} is not available\n"
             '  Use "float32" or "float64".'

@@ -11,6 +11,7 @@ from rot180.nn._arguments import (
     check_dtype,
     check_positive,
     check_rank,
+    check_same_dtype,
     check_sizes,
     kaiming_uniform,
     sizes,
@@ -51,9 +52,11 @@ class _Conv(Module):
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
         check_rank(self, x, "in_channels")
+        weight = scope.param("weight")
+        check_same_dtype(self, x, weight)
         return functional.conv(
             x,
-            scope.param("weight"),
+            weight,
             scope.param("bias"),
             stride=self.stride,
             padding=self.padding,
@@ -139,9 +142,11 @@ class _ConvTranspose(Module):
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
         check_rank(self, x, "in_channels")
+        weight = scope.param("weight")
+        check_same_dtype(self, x, weight)
         return functional.conv_transpose(
             x,
-            scope.param("weight"),
+            weight,
             scope.param("bias"),
             stride=self.stride,
             padding=self.padding,

@@ -61,7 +61,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class BlankKey(Key):
-    """A key for those who want shapes only: zeros without memory, nothing drawn."""
+    """A key for those who want shapes only: zeros, nothing drawn."""
 
     bits: int = 0
 
@@ -71,7 +71,7 @@ class BlankKey(Key):
     def uniform(
         self, shape: Sequence[int], low: float, high: float, dtype: str = "float32"
     ) -> np.ndarray[Any, Any]:
-        return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+        return np.zeros(tuple(shape), dtype)
 
 
 def _digest(prefix: bytes, text: str) -> int:

@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rot180 import functional
-from rot180.errors import ArgumentError
-from rot180.nn._arguments import check_dtype, check_positive, kaiming_uniform
+from rot180.errors import ArgumentError, ShapeError
+from rot180.nn._arguments import (
+    check_dtype,
+    check_positive,
+    check_same_dtype,
+    kaiming_uniform,
+)
 from rot180.nn._key import Key
 from rot180.nn._module import Module, Scope
 from rot180.nn._state_dict import Array
@@ -77,6 +84,13 @@ class Flatten(Module):
     start_dim: int = 1
     end_dim: int = -1
 
+    def __post_init__(self) -> None:
+        for name in ("start_dim", "end_dim"):
+            if not hasattr(getattr(self, name), "__index__"):
+                raise ArgumentError(
+                    f"Flatten: {name}={getattr(self, name)!r} is not an integer"
+                )
+
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, elements per image)` by default."""
         return functional.flatten(x, self.start_dim, self.end_dim)
@@ -111,4 +125,12 @@ class Linear(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(..., out_features)` for `(..., in_features)`."""
-        return functional.linear(x, scope.param("weight"), scope.param("bias"))
+        weight = scope.param("weight")
+        if np.shape(x)[-1:] != (self.in_features,):
+            raise ShapeError(
+                f"Linear: the last axis of x is not in_features={self.in_features}\n"
+                f"    x has shape {tuple(np.shape(x))}\n"
+                "  Make the layer with the extent of that axis, or pass another x."
+            )
+        check_same_dtype(self, x, weight)
+        return functional.linear(x, weight, scope.param("bias"))

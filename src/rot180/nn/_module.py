@@ -93,13 +93,33 @@ class Module(ABC):
             x: The input, an array or a traced tensor.
             training: Whether batch statistics are used and recorded.
             key: Randomness for modules that need it.
+
+        Raises:
+            ArgumentError: `params` or `state` is no tree.
+            Rot180Error: What a layer raises; the message names the layer.
         """
+        for name, tree in (("params", params), ("state", state)):
+            if not isinstance(tree, Mapping):
+                raise ArgumentError(
+                    f"{name} is a {type(tree).__name__}, not a dictionary\n"
+                    "  Pass what init or load_state_dict returned."
+                )
         scope = Scope(self, params, state, training, key)
         return self.forward(scope, x), scope.new_state
 
     def state_dict(self, params: Params, state: Params) -> dict[str, Array]:
-        """Returns all arrays under the names PyTorch gives them, such as `0.weight`."""
+        """Returns all arrays under the names PyTorch gives them, such as `0.weight`.
+
+        Raises:
+            DataError: The trees are not those of this network.
+        """
         arrays = {**dict(_flat(params)), **dict(_flat(state))}
+        missing = [name for name in self.names() if name not in arrays]
+        if missing:
+            raise DataError(
+                f"{type(self).__name__}: params and state lack {', '.join(missing)}\n"
+                "  Pass both as init or load_state_dict returned them."
+            )
         return {name: arrays[name] for name in self.names()}
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> tuple[Params, Params]:

@@ -14,6 +14,7 @@ from rot180.nn._arguments import (
     check_dtype,
     check_number,
     check_positive,
+    check_same_dtype,
 )
 from rot180.nn._key import Key
 from rot180.nn._module import Module, Scope
@@ -65,6 +66,7 @@ class _BatchNorm(Module):
         w, b = scope.param("weight"), scope.param("bias")
         if w is None:
             w, b = self._ones(), self._zeros()
+        check_same_dtype(self, x, w)
         mean, var = scope.state("running_mean"), scope.state("running_var")
         if not scope.training and mean is not None:
             return functional.normalise(x, w, b, mean, var, eps=self.eps)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rot180 import nn
-from rot180.errors import ArgumentError, ShapeError
+from rot180.errors import ArgumentError, DTypeError, ShapeError
 
 IMAGES = {1: (2, 4, 7), 2: (2, 4, 7, 6), 3: (2, 4, 5, 4, 6)}
 
@@ -135,6 +135,7 @@ BAD = [
     (lambda: nn.BatchNorm2d(1, eps=-1e-5), "eps=-1e-05 is not a number from 0"),
     (lambda: nn.BatchNorm2d(1, eps=None), "eps=None is not a number from 0"),
     (lambda: nn.BatchNorm2d(1, momentum=1.5), "momentum=1.5 is not a number from 0 to"),
+    (lambda: nn.Flatten(1.5), "Flatten: start_dim=1.5 is not an integer"),
     (lambda: nn.Sequential(nn.ReLU(), 3), "argument 1, 3, is not a module"),
     (lambda: nn.Sequential(nn.ReLU), "argument 0, ReLU, is not a module"),
     (lambda: nn.Sequential([nn.ReLU()]), r"argument 0, \[ReLU\(\)\], is not a module"),
@@ -158,6 +159,7 @@ def test_bad_arguments_are_refused(make: Any, message: str) -> None:
         (nn.Conv2d(1, 1, 1), (1, 1, 2, 2, 2), "Conv2d: x has 5 axes, not 3 or 4"),
         (nn.BatchNorm2d(1), (1, 2, 2), "BatchNorm2d: x has 3 axes, not 4"),
         (nn.Conv2d(1, 1, 1), (2, 2), r"not 3 or 4\n.*\n.*x\[None\] is one image"),
+        (nn.Linear(3, 2), (5, 4), r"last axis of x is not in_features=3\n.*\(5, 4\)"),
         (nn.Conv2d(1, 4, 3), (4, 9, 9), r"pass x\[:, None\]\.$"),
         (nn.Conv1d(1, 4, 3), (5, 9), r"5 images without .* pass x\[:, None\]\.$"),
         (nn.Conv2d(2, 4, 3), (4, 9, 9), "Make the layer with in_channels=4, or pass x"),
@@ -198,3 +200,17 @@ def test_the_defaults_give_these_shapes(
 ) -> None:
     y, _ = layer.apply(*layer.init(0), np.ones(shape, "f4"), training=False)
     assert y.shape == expected
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv1d(2, 2, 1), nn.BatchNorm1d(2), nn.Linear(2, 2)], ids=repr
+)
+def test_images_of_another_dtype_are_refused(layer: nn.Module) -> None:
+    trees = layer.init(0)
+    match = (
+        r'x is float64, the p.*\n  Pass x.astype\("float32"\), or make the layer with'
+    )
+    with pytest.raises(DTypeError, match=match):
+        layer.apply(*trees, np.zeros((2, 2, 2)), training=False)
+    with pytest.raises(DTypeError, match=r'x is uint8, .*\n.*astype\("float32"\)\.$'):
+        layer.apply(*trees, np.zeros((2, 2, 2), "u1"), training=False)

@@ -125,7 +125,7 @@ def test_the_networks_have_pytorchs_shapes() -> None:
 
 
 FAULTS = [
-    (np.zeros((2, 3, 4, 4)), "float64 and float32"),
+    (np.zeros((2, 3, 4, 4)), "x is float64, the parameters are float32"),
     (np.zeros((2, 4, 4, 4), "f4"), "x has 4 channels, not in_channels=3"),
     (np.zeros((4, 4), "f4"), "x has 2 axes, not 3 or 4"),
 ]
@@ -159,3 +159,7 @@ def test_parameters_of_another_network_are_refused() -> None:
     params["0"].pop("bias")
     with pytest.raises(DataError, match="params hold no 'bias', but 'weight'"):
         net.apply(params, state, X, training=False)
+    with pytest.raises(ArgumentError, match="params is a NoneType, not a dictionary"):
+        net.apply(None, state, X, training=False)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"params and state lack 0\.weight, 0\.bias"):
+        net.state_dict({}, state)
