@@ -5,6 +5,7 @@ __all__ = [
     "CompileError",
     "DTypeError",
     "DataError",
+    "DivergenceError",
     "InternalError",
     "MissingPackageError",
     "NotationError",
@@ -16,7 +17,24 @@ __all__ = [
 
 
 class Rot180Error(Exception):
-    """The root of every exception that rot180 raises on purpose."""
+    """The root of every exception that rot180 raises on purpose.
+
+    Attributes:
+        layer: Where in a network it was raised, such as `3.conv`, or empty.
+        kind: What stands there, such as `Conv2d(1, 4, 3)`.
+    """
+
+    layer = ""
+    kind = ""
+
+    def within(self, name: str, kind: str) -> None:
+        """Notes that it was raised inside the module `name` of another."""
+        self.layer = f"{name}.{self.layer}" if self.layer else name
+        self.kind = self.kind or kind
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n  In layer {self.layer}, {self.kind}." if self.layer else text
 
 
 class NotationError(Rot180Error, ValueError):
@@ -49,6 +67,10 @@ class CompileError(Rot180Error, RuntimeError):
 
 class DataError(Rot180Error, ValueError):
     """A file or data set that is missing, damaged or of another format."""
+
+
+class DivergenceError(Rot180Error, ArithmeticError):
+    """Training whose loss or weights are no longer finite."""
 
 
 class MissingPackageError(Rot180Error, ImportError):

@@ -2,7 +2,7 @@
 
 from rot180.autograd._grad import grad, value_and_grad
 from rot180.autograd._jit import jit
-from rot180.autograd._steps import steps_of
+from rot180.autograd._steps import shape_of, steps_of
 from rot180.autograd._tensor import Tensor
 from rot180.autograd._tree import tree_flatten, tree_map, tree_unflatten
 
@@ -10,6 +10,7 @@ __all__ = [
     "Tensor",
     "grad",
     "jit",
+    "shape_of",
     "steps_of",
     "tree_flatten",
     "tree_map",

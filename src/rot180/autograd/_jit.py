@@ -1,6 +1,7 @@
 """`jit`: trace a function once for each kind of arguments, then only run its steps."""
 
 import functools
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from rot180 import ops, runtime
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import evaluate, prepare
 from rot180.autograd._tensor import Tensor, as_array, lift
-from rot180.autograd._tree import TreeDef, tree_flatten, tree_unflatten
-from rot180.errors import ArgumentError
+from rot180.autograd._tree import TreeDef, leaf_paths, tree_flatten, tree_unflatten
+from rot180.errors import ArgumentError, DTypeError, TraceError
 
 CACHE_SIZE: Final = 512
 # One for all jitted functions, as it is held for a look-up alone.
@@ -128,7 +129,7 @@ def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) ->
     arguments = []
     for leaf in leaves:
         if _is_array(leaf):
-            inputs.append(graph.new_input(ops.type_of(as_array(leaf))))
+            inputs.append(graph.new_input(_type_of(leaf, function, treedef, leaves)))
             leaf = Tensor(graph, inputs[-1])
         arguments.append(leaf)
     args, named = tree_unflatten(treedef, arguments)
@@ -136,6 +137,28 @@ def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) ->
     results = [lift(graph, leaf) for leaf in outputs if ops.is_traced(leaf)]
     constants = tuple(_RESULT if ops.is_traced(leaf) else leaf for leaf in outputs)
     return _Trace(graph, inputs, results, out_tree, constants)
+
+
+def _type_of(
+    leaf: Any, function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]
+) -> ops.TensorType:
+    try:
+        return ops.type_of(as_array(leaf))
+    except (DTypeError, TraceError) as error:
+        at = next(i for i, other in enumerate(leaves) if other is leaf)
+        path = _paths(function, *tree_unflatten(treedef, leaves))[at]
+        raise type(error)(f"jit: argument {path}: {error}") from None
+
+
+def _paths(function: Callable[..., Any], args: Any, named: Any) -> list[str]:
+    """Returns for each leaf where it stands, by the names of the parameters."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # something built in
+        names = []
+    names += [str(i) for i in range(len(names), len(args))]
+    pairs = [*zip(names, args, strict=False), *named.items()]
+    return [path for name, tree in pairs for path in leaf_paths(tree, name)]
 
 
 def _is_array(leaf: Any) -> bool:

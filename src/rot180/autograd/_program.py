@@ -1,6 +1,6 @@
 """A graph made ready to run: the steps that matter, and when each value is dropped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ class Step:
     """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped."""
 
     op: Op
-    run: runtime.Runner
+    run: Callable[..., Sequence[Any]]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     dead: tuple[int, ...]
@@ -138,11 +138,22 @@ def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
         if number not in keep:
             dead[n].append(number)
     return tuple(
-        Step(
-            node.op, runtime.Runner(node.op), node.inputs, node.outputs, tuple(numbers)
-        )
+        Step(node.op, _runner(node.op), node.inputs, node.outputs, tuple(numbers))
         for node, numbers in zip(nodes, dead, strict=True)
     )
+
+
+def _runner(op: Op) -> Callable[..., Sequence[Any]]:
+    """Returns what runs `op`, after a look at its operands where not all will do."""
+    run = runtime.Runner(op)
+    if not isinstance(op, ops.OneHot):
+        return run
+
+    def checked(labels: Any) -> Sequence[Any]:
+        op.check_values(labels)
+        return run(labels)
+
+    return checked
 
 
 def _expanded(

@@ -1,4 +1,4 @@
-"""The ops that a function would run, without running it."""
+"""What a function would run and return, without running it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from rot180.autograd._jit import trace_call
 from rot180.autograd._program import prepare
+from rot180.errors import ArgumentError
 from rot180.ops import Op, TensorType
 
 
@@ -26,3 +27,18 @@ def steps_of(
     program = prepare(trace.graph, trace.inputs, trace.results)
     types = program.types
     return [(s.op, tuple(types[i] for i in s.inputs)) for s in program.steps]
+
+
+def shape_of(function: Callable[..., Any], *args: Any, **named: Any) -> tuple[int, ...]:
+    """The shape of the one array that a call returns.
+
+    Raises:
+        ArgumentError: It returns something else.
+        TraceError: The function needed the value of a traced tensor.
+    """
+    trace = trace_call(function, *args, **named)
+    if len(trace.results) != 1:
+        raise ArgumentError(
+            f"shape_of: the function returned {len(trace.results)} arrays, not one"
+        )
+    return trace.graph.types[trace.results[0]].shape

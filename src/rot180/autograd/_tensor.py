@@ -272,7 +272,8 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
         DTypeError: It holds numbers of another dtype.
     """
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
-    if array.dtype.kind not in "fiub":
+    is_array = isinstance(value, np.ndarray | np.generic)
+    if array.dtype.kind not in "fiub" and not is_array:
         raise TraceError(
             f"a {type(value).__name__} cannot be part of a traced computation\n"
             "  Pass a NumPy array or a number."

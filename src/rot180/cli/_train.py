@@ -1,21 +1,39 @@
 """`rot180 train`."""
 
-import math
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from rot180.cli._endings import Ended, Output, endings, hold_signals
 from rot180.cli._shared import INTERRUPTED, Positive, errors_as_messages
-from rot180.errors import DataError
+from rot180.errors import DataError, DivergenceError
 
 if TYPE_CHECKING:
     from rot180.train import Metrics, RunFolder, Trainer
 
+_NONE = "\N{EN DASH}"  # for what is not measured yet
+
 __all__ = ["train"]
+
+
+class _Folder(click.Path):
+    """A folder, there or not; the empty name is none."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if not str(value):
+            self.fail("the name is empty; use . for the folder you are in.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -57,11 +75,11 @@ __all__ = ["train"]
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_Folder(),
     default=None,
     metavar="DIR",
-    help="Folder for metrics.jsonl, model.safetensors and curves.png; older ones in it "
-    "are replaced.  [default: a new folder under runs]",
+    help="Folder for metrics.jsonl, model.safetensors and curves.png; one that holds "
+    "a run already is refused.  [default: a new folder under runs]",
 )
 def train(
     epochs: int,
@@ -84,8 +102,9 @@ def train(
       rot180 train --seed 1 --out again
       rot180 train --epochs 3 --lr 0.05
 
-    The last line printed is the accuracy on the test images. Ctrl-C ends training early
-    and keeps what was learnt. A loss that is no longer finite ends it with an error.
+    The last line printed is the accuracy on the test images. The weights are saved
+    after every epoch. Ctrl-C, SIGTERM and SIGHUP end training early and keep what was
+    learnt. A loss that is no longer finite ends it with an error.
     """  # noqa: D301
     from rot180 import nn, runtime
     from rot180 import train as training
@@ -102,80 +121,89 @@ def train(
         optimiser = training.default_optimiser(lr)
         settings = training.Settings(epochs, batch_size, seed, optimiser=optimiser)
         trainer = training.Trainer(nn.models.DigitsNet(), data, settings)
-        try:
-            folder = training.RunFolder(out)
-        except DataError as error:
-            raise click.BadParameter(str(error), param_hint="'--out'") from error
-        _run(trainer, folder)
+        with endings(), Output() as output:
+            try:
+                folder = training.RunFolder(out)
+            except DataError as error:
+                raise click.BadParameter(str(error), param_hint="'--out'") from error
+            _run(trainer, folder, output)
 
 
-def _run(trainer: "Trainer", folder: "RunFolder") -> None:
-    """Trains, saves, and prints; exits with 130 if interrupted."""
+def _run(trainer: "Trainer", folder: "RunFolder", output: Output) -> None:
+    """Trains, saves, and prints; a signal ends it with the weights saved."""
     try:
-        history = _train(trainer, folder)
-        weights = folder.save_weights(trainer)
-        if folder.draw_curves(history) is None:
-            click.echo("no curves.png without matplotlib: pip install 'rot180[plot]'")
-        _check_converging(history[-1], weights)
+        history = _train(trainer, folder, output)
+        if _draw(folder, history) is None:
+            output.say("no curves.png without matplotlib: pip install 'rot180[plot]'")
         accuracy = trainer.test_accuracy()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
+        hold_signals()
         path = folder.save_weights(trainer)
-        click.echo(
+        output.note(
             f"interrupted after {trainer.step} steps ({trainer.epoch} whole epochs of "
-            f"{trainer.settings.epochs}); the weights so far are in {path}",
-            err=True,
+            f"{trainer.settings.epochs}); the weights so far are in {path}"
         )
-        sys.exit(INTERRUPTED)
-    click.echo(f"saved to {folder.path}")
-    click.echo(f"test accuracy {accuracy:.4f}")
-
-
-def _check_converging(last: "Metrics", weights: Path) -> None:
-    if not math.isfinite(last.loss):
+        status = ended.status if isinstance(ended, Ended) else INTERRUPTED
+        raise SystemExit(status) from None
+    except DivergenceError as error:
+        path = folder.save_weights(trainer)
         raise click.ClickException(
-            f"training diverged: the loss is {last.loss} in epoch {last.epoch}, and "
-            f"the weights in {weights} are of no use\n"
-            f"  Use a smaller --lr; this epoch ended at {last.lr:g}."
-        )
+            f"training diverged: {error}\n  The weights before it are in {path}."
+        ) from error
+    output.say(f"saved to {folder.path}")
+    output.say(f"test accuracy {accuracy:.4f}")
 
 
-def _train(trainer: "Trainer", folder: "RunFolder") -> "list[Metrics]":
-    """Returns the measures of each epoch, also written down as they come.
+def _draw(folder: "RunFolder", history: "list[Metrics]") -> Path | None:
+    """Draws the curves; where they cannot be written, the run is no worse for it."""
+    try:
+        return folder.draw_curves(history)
+    except DataError as error:
+        click.echo(f"no curves.png: {error}", err=True)
+        return folder.path
 
-    Ends after an epoch whose loss is not finite.
+
+def _train(trainer: "Trainer", folder: "RunFolder", output: Output) -> "list[Metrics]":
+    """Returns the measures of each epoch.
+
+    After each, weights and measures are on the disk before anything is shown.
     """
     history = []
-    with _progress(trainer) as show:
+    with _progress(trainer, output) as show:
         for _ in range(trainer.settings.epochs):
+            moved = folder.trouble
             history.append(trainer.run_epoch(show))
-            folder.add(history[-1])
-            if not math.isfinite(history[-1].loss):
-                break
+            folder.save_epoch(trainer, history[-1])
+            if folder.trouble != moved:
+                output.note(f"{folder.trouble}\n  The run goes on in {folder.path}.")
     return history
 
 
 @contextmanager
-def _progress(trainer: "Trainer") -> Iterator[Callable[["Metrics"], None]]:
+def _progress(
+    trainer: "Trainer", output: Output
+) -> Iterator[Callable[["Metrics"], None]]:
     """Shows a bar while the block runs; yields the function that moves it."""
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TextColumn("accuracy {task.fields[accuracy]:.4f}"),
-        TextColumn("{task.fields[speed]:,.0f} images/s"),
+        TextColumn("loss {task.fields[loss]}"),
+        TextColumn("accuracy {task.fields[accuracy]}"),
+        TextColumn("{task.fields[speed]} images/s"),
         TimeRemainingColumn(),
     )
     epochs = trainer.settings.epochs
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(file=output.stream)) as progress:
         task = progress.add_task(
             "train",
             total=epochs * trainer.steps_per_epoch,
             epoch=f"0/{epochs}",
-            loss=math.nan,
-            accuracy=math.nan,
-            speed=0.0,
+            loss=_NONE,
+            accuracy=_NONE,
+            speed=_NONE,
         )
 
         def show(metrics: "Metrics") -> None:
@@ -183,9 +211,9 @@ def _progress(trainer: "Trainer") -> Iterator[Callable[["Metrics"], None]]:
                 task,
                 completed=metrics.step,
                 epoch=f"{metrics.epoch}/{epochs}",
-                loss=metrics.loss,
-                accuracy=metrics.accuracy,
-                speed=metrics.images_per_second,
+                loss=f"{metrics.loss:.4f}",
+                accuracy=f"{metrics.accuracy:.4f}",
+                speed=f"{metrics.images_per_second:,.0f}",
             )
 
         yield show

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rot180 import ops
-from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.errors import ArgumentError, ShapeError
 from rot180.functional._calls import as_array, type_of
 from rot180.functional._dispatch import one, pointwise, run_or_trace
 from rot180.ops import Layout
@@ -226,8 +226,8 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
 
     Args:
         logits: `(n, classes)`, float32 or float64.
-        labels: `(n,)`, int32 or int64, each from 0 to classes - 1. While tracing, a
-            label outside that range cannot be seen and counts as a loss of 0.
+        labels: `(n,)`, int32 or int64, each from 0 to classes - 1. In a traced function
+            they are looked at whenever it runs.
         label_smoothing: From 0 to 1.
 
     Returns:
@@ -239,21 +239,14 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
         DataError: A label is out of range.
         ArgumentError: The smoothing is out of range.
     """
-    if not 0 <= label_smoothing <= 1:
+    if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
         raise ArgumentError(
             f"cross_entropy: label_smoothing={label_smoothing!r} is not from 0 to 1"
         )
-    shape = tuple(np.shape(logits))
-    if len(shape) != 2 or tuple(np.shape(labels)) != shape[:1]:
-        raise ShapeError(
-            f"cross_entropy: logits of shape {shape} do not fit labels of shape "
-            f"{tuple(np.shape(labels))}\n"
-            "  Logits are (n, classes) and labels (n,)."
-        )
-    images, classes = shape
-    _check_labels(labels, classes)
+    images, classes = _check_scores("cross_entropy", logits, labels)
     scores = one(ops.LogSoftmax(), logits)
-    chosen = one(ops.OneHot(classes, ops.type_of(scores).dtype), labels)
+    dtype = ops.type_of(scores).dtype
+    chosen = _one_hot("cross_entropy", labels, classes, dtype)
     if label_smoothing:
         certain = multiply(chosen, 1.0 - label_smoothing)
         weighted = multiply(scores, add(certain, label_smoothing / classes))
@@ -268,10 +261,15 @@ def correct(logits: Any, labels: Any) -> Any:
 
     Args:
         logits: `(n, classes)`, float32 or float64.
-        labels: `(n,)`, int32 or int64.
+        labels: `(n,)`, int32 or int64, each from 0 to classes - 1.
+
+    Raises:
+        ShapeError: The shapes do not fit.
+        DTypeError: The labels are not integers.
+        DataError: A label is out of range.
     """
-    classes = np.shape(logits)[1]
-    chosen = one(ops.OneHot(classes, ops.type_of(logits).dtype), labels)
+    _, classes = _check_scores("correct", logits, labels)
+    chosen = _one_hot("correct", labels, classes, ops.type_of(logits).dtype)
     score = one(ops.Reduce("sum", (1,)), where(chosen, logits, 0.0))
     hits = pointwise("equal", score, one(ops.Reduce("max", (1,)), logits))
     return one(ops.Reduce("sum", (0,)), hits)
@@ -325,8 +323,12 @@ def normalise(
         var: Its root is divided by.
         eps: Added to the variance.
         layout: Where the channels stand.
+
+    Raises:
+        ShapeError: The shapes do not fit.
     """
     ops.check_layout("normalise", layout)
+    _check_channels(x, layout, w=w, b=b, mean=mean, var=var)
     deviation = sqrt(pointwise("add", var, eps))
     gain = pointwise("div", w, deviation)
     shift = pointwise("sub", b, pointwise("mul", mean, gain))
@@ -354,14 +356,44 @@ def _axis(op: str, ndim: int, axis: int) -> int:
     return axis % ndim
 
 
-def _check_labels(labels: Any, classes: int) -> None:
-    if ops.is_traced(labels):
-        return
-    array = np.asarray(labels)
-    if array.size and array.dtype.kind in "iu":
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= classes:
-            raise DataError(
-                f"cross_entropy: label {low if low < 0 else high} is out of range\n"
-                f"  With {classes} classes, labels go from 0 to {classes - 1}."
+def _check_channels(x: Any, layout: Layout, **operands: Any) -> None:
+    shape = tuple(np.shape(x))
+    if len(shape) < 2:
+        raise ShapeError(
+            f"normalise: x of shape {shape} has no axes of images and channels"
+        )
+    channels = shape[ops.channel_axis(layout, len(shape))]
+    for name, value in operands.items():
+        if tuple(np.shape(value)) != (channels,):
+            raise ShapeError(
+                f"normalise: {name} has shape {tuple(np.shape(value))}, not "
+                f"({channels},)\n"
+                f"    x has shape {shape}: {channels} channels\n"
+                f"  Pass one number per channel."
             )
+
+
+def _check_scores(op: str, logits: Any, labels: Any) -> tuple[int, int]:
+    """Returns images and classes of logits that fit their labels.
+
+    Raises:
+        ShapeError: They do not.
+    """
+    shape = tuple(np.shape(logits))
+    if len(shape) != 2 or tuple(np.shape(labels)) != shape[:1]:
+        raise ShapeError(
+            f"{op}: logits of shape {shape} do not fit labels of shape "
+            f"{tuple(np.shape(labels))}\n"
+            "  Logits are (n, classes) and labels (n,)."
+        )
+    return shape[0], shape[1]
+
+
+def _one_hot(op: str, labels: Any, classes: int, dtype: str) -> Any:
+    """Returns the labels as rows; those of a trace are looked at when it runs."""
+    chosen = ops.OneHot(classes, dtype, op)
+    if not ops.is_traced(labels):
+        labels = np.asarray(labels)
+        chosen.infer(type_of(op, "labels", labels))
+        chosen.check_values(labels)
+    return one(chosen, labels)

@@ -11,7 +11,7 @@ from rot180.nn._conv_layers import (
 )
 from rot180.nn._key import Key
 from rot180.nn._layers import Flatten, Linear, ReLU, Sequential
-from rot180.nn._module import Module, Params, Scope
+from rot180.nn._module import Module, Scope
 from rot180.nn._norm_layers import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from rot180.nn._pool_layers import (
     AvgPool1d,
@@ -21,6 +21,7 @@ from rot180.nn._pool_layers import (
     MaxPool2d,
     MaxPool3d,
 )
+from rot180.nn._state_dict import Params
 
 __all__ = [
     "AvgPool1d",

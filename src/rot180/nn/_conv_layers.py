@@ -8,14 +8,17 @@ from rot180.errors import ArgumentError
 from rot180.nn._arguments import (
     Padding,
     Size,
+    check_dtype,
     check_positive,
     check_rank,
+    check_same_dtype,
     check_sizes,
     kaiming_uniform,
     sizes,
 )
 from rot180.nn._key import Key
-from rot180.nn._module import Array, Module, Scope
+from rot180.nn._module import Module, Scope
+from rot180.nn._state_dict import Array
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ class _Conv(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
-        check_rank(self, x)
+        check_rank(self, x, "in_channels")
+        weight = scope.param("weight")
+        check_same_dtype(self, x, weight)
         return functional.conv(
             x,
-            scope.param("weight"),
+            weight,
             scope.param("bias"),
             stride=self.stride,
             padding=self.padding,
@@ -136,10 +141,12 @@ class _ConvTranspose(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, out_channels, *spatial)` for `(n, in_channels, *spatial)`."""
-        check_rank(self, x)
+        check_rank(self, x, "in_channels")
+        weight = scope.param("weight")
+        check_same_dtype(self, x, weight)
         return functional.conv_transpose(
             x,
-            scope.param("weight"),
+            weight,
             scope.param("bias"),
             stride=self.stride,
             padding=self.padding,
@@ -200,6 +207,7 @@ def _check(module: Any) -> None:
             '  Use padding_mode="zeros".'
         )
     check_sizes(module, "kernel_size", "stride", "dilation")
+    check_dtype(module)
     check_positive(module, "in_channels", "out_channels", "groups")
     for what in ("in_channels", "out_channels"):
         channels = getattr(module, what)

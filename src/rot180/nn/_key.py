@@ -59,6 +59,21 @@ class Key:
         return drawn.astype(dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class BlankKey(Key):
+    """A key for those who want shapes only: zeros, nothing drawn."""
+
+    bits: int = 0
+
+    def fold(self, name: str | int) -> Self:
+        return self
+
+    def uniform(
+        self, shape: Sequence[int], low: float, high: float, dtype: str = "float32"
+    ) -> np.ndarray[Any, Any]:
+        return np.zeros(tuple(shape), dtype)
+
+
 def _digest(prefix: bytes, text: str) -> int:
     raw = hashlib.blake2b(prefix + text.encode(), digest_size=16).digest()
     return int.from_bytes(raw, "little")

@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rot180 import functional
-from rot180.errors import ArgumentError
-from rot180.nn._arguments import check_positive, kaiming_uniform
+from rot180.errors import ArgumentError, ShapeError
+from rot180.nn._arguments import (
+    check_dtype,
+    check_positive,
+    check_same_dtype,
+    kaiming_uniform,
+)
 from rot180.nn._key import Key
-from rot180.nn._module import Array, Module, Scope
+from rot180.nn._module import Module, Scope
+from rot180.nn._state_dict import Array
 
 
 class Sequential(Module):
@@ -44,9 +52,6 @@ class Sequential(Module):
             x = scope(module, x)
         return x
 
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.modules))})"
-
 
 @dataclass(frozen=True)
 class ReLU(Module):
@@ -79,6 +84,13 @@ class Flatten(Module):
     start_dim: int = 1
     end_dim: int = -1
 
+    def __post_init__(self) -> None:
+        for name in ("start_dim", "end_dim"):
+            if not hasattr(getattr(self, name), "__index__"):
+                raise ArgumentError(
+                    f"Flatten: {name}={getattr(self, name)!r} is not an integer"
+                )
+
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, elements per image)` by default."""
         return functional.flatten(x, self.start_dim, self.end_dim)
@@ -102,6 +114,7 @@ class Linear(Module):
 
     def __post_init__(self) -> None:
         check_positive(self, "in_features", "out_features")
+        check_dtype(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""
@@ -112,4 +125,12 @@ class Linear(Module):
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(..., out_features)` for `(..., in_features)`."""
-        return functional.linear(x, scope.param("weight"), scope.param("bias"))
+        weight = scope.param("weight")
+        if np.shape(x)[-1:] != (self.in_features,):
+            raise ShapeError(
+                f"Linear: the last axis of x is not in_features={self.in_features}\n"
+                f"    x has shape {tuple(np.shape(x))}\n"
+                "  Make the layer with the extent of that axis, or pass another x."
+            )
+        check_same_dtype(self, x, weight)
+        return functional.linear(x, weight, scope.param("bias"))

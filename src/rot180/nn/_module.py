@@ -1,17 +1,14 @@
 """Modules: descriptions of networks, with parameters and state held outside them."""
 
+import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from rot180.errors import ArgumentError, DataError, ShapeError
-from rot180.nn._key import Key
-
-Array = np.ndarray[Any, Any]
-Params = dict[str, Any]
-"""A tree of arrays: a module's own by name, and one tree per child."""
+from rot180.errors import ArgumentError, DataError, Rot180Error
+from rot180.nn._key import BlankKey, Key
+from rot180.nn._picture import line, picture
+from rot180.nn._state_dict import Array, Params, check_names, filled
 
 
 class Module(ABC):
@@ -96,40 +93,64 @@ class Module(ABC):
             x: The input, an array or a traced tensor.
             training: Whether batch statistics are used and recorded.
             key: Randomness for modules that need it.
+
+        Raises:
+            ArgumentError: `params` or `state` is no tree.
+            Rot180Error: What a layer raises; the message names the layer.
         """
+        for name, tree in (("params", params), ("state", state)):
+            if not isinstance(tree, Mapping):
+                raise ArgumentError(
+                    f"{name} is a {type(tree).__name__}, not a dictionary\n"
+                    "  Pass what init or load_state_dict returned."
+                )
         scope = Scope(self, params, state, training, key)
         return self.forward(scope, x), scope.new_state
 
     def state_dict(self, params: Params, state: Params) -> dict[str, Array]:
-        """Returns all arrays under the names PyTorch gives them, such as `0.weight`."""
+        """Returns all arrays under the names PyTorch gives them, such as `0.weight`.
+
+        Raises:
+            DataError: The trees are not those of this network.
+        """
         arrays = {**dict(_flat(params)), **dict(_flat(state))}
+        missing = [name for name in self.names() if name not in arrays]
+        if missing:
+            raise DataError(
+                f"{type(self).__name__}: params and state lack {', '.join(missing)}\n"
+                "  Pass both as init or load_state_dict returned them."
+            )
         return {name: arrays[name] for name in self.names()}
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> tuple[Params, Params]:
         """Returns `(params, state)` holding `arrays`, named as PyTorch names them.
 
+        `num_batches_tracked`, which old files lack, may be missing: it is then 0.
+        Numbers are converted to the module's dtypes, bfloat16 included.
+
         Raises:
-            DataError: A name is missing or unknown.
+            ArgumentError: `arrays` is no mapping.
+            DataError: A name is missing or unknown, or a number too large.
+            DTypeError: Something is no array of numbers.
             ShapeError: An array has another shape than the module's.
         """
-        names = self.names()
-        missing = [name for name in names if name not in arrays]
-        unknown = [name for name in arrays if name not in names]
-        if missing or unknown:
-            raise DataError(
-                f"{type(self).__name__}: the names do not match this network\n"
-                f"    missing: {', '.join(missing) or 'none'}\n"
-                f"    unknown: {', '.join(unknown) or 'none'}"
-            )
-        params, state = self.init(0)
-        return _filled(params, arrays, ""), _filled(state, arrays, "")
+        check_names(type(self).__name__, self.names(), arrays)
+        params, state = self.init(BlankKey())
+        return filled(params, arrays), filled(state, arrays)
 
     def names(self) -> list[str]:
         """Returns the names of all arrays, in PyTorch's order."""
-        own = [*self.own_params(Key(0)), *self.own_state()]
+        own = [*self.own_params(BlankKey()), *self.own_state()]
         for name, child in self.children().items():
             own += [f"{name}.{inner}" for inner in child.names()]
         return own
+
+    def __repr__(self) -> str:
+        return picture(self)
+
+    def _repr_html_(self) -> str:
+        """Returns the same for notebooks, whose cells would wrap the lines."""
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 class Scope:
@@ -149,6 +170,7 @@ class Scope:
         training: bool,
         key: Key | None,
     ) -> None:
+        self._module = module
         self._params = params
         self._names = {id(child): name for name, child in module.children().items()}
         self.training = training
@@ -156,12 +178,26 @@ class Scope:
         self.new_state: Params = dict(state)
 
     def param(self, name: str) -> Any:
-        """Returns the parameter `name`, or None if the module has no such parameter."""
-        return self._params.get(name)
+        """Returns the parameter `name`, or None if the module has no such parameter.
+
+        Raises:
+            DataError: The module has it, and the parameters given lack it.
+        """
+        value = self._params.get(name)
+        if value is None and name in self._module.own_params(BlankKey()):
+            raise _lacking("params", name, self._params)
+        return value
 
     def state(self, name: str) -> Any:
-        """Returns the state `name`, or None if the module keeps no such state."""
-        return self.new_state.get(name)
+        """Returns the state `name`, or None if the module keeps no such state.
+
+        Raises:
+            DataError: The module keeps it, and the state given lacks it.
+        """
+        value = self.new_state.get(name)
+        if value is None and name in self._module.own_state():
+            raise _lacking("state", name, self.new_state)
+        return value
 
     def update(self, **values: Any) -> None:
         """Records new values of this module's state."""
@@ -179,13 +215,17 @@ class Scope:
                 f"{type(child).__name__} is not part of the module that called it\n"
                 "  Store it as an attribute of that module in __init__."
             )
-        y, state = child.apply(
-            self._params.get(name, {}),
-            self.new_state.get(name, {}),
-            x,
-            training=self.training,
-            key=None if self.key is None else self.key.fold(name),
-        )
+        try:
+            y, state = child.apply(
+                self._params.get(name, {}),
+                self.new_state.get(name, {}),
+                x,
+                training=self.training,
+                key=None if self.key is None else self.key.fold(name),
+            )
+        except Rot180Error as error:
+            error.within(name, line(child))
+            raise
         if state:
             self.new_state[name] = state
         return y
@@ -203,17 +243,8 @@ def _flat(tree: Params, prefix: str = "") -> Iterator[tuple[str, Array]]:
             yield prefix + name, value
 
 
-def _filled(tree: Params, arrays: Mapping[str, Any], prefix: str) -> Params:
-    filled: Params = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            filled[name] = _filled(value, arrays, f"{prefix}{name}.")
-            continue
-        given = np.asarray(arrays[prefix + name])
-        if given.shape != value.shape:
-            raise ShapeError(
-                f"{prefix}{name} has shape {value.shape} in this network, "
-                f"{given.shape} in the arrays given"
-            )
-        filled[name] = given.astype(value.dtype)
-    return filled
+def _lacking(operand: str, name: str, given: Params) -> DataError:
+    return DataError(
+        f"{operand} hold no {name!r}, but {', '.join(map(repr, given)) or 'nothing'}\n"
+        "  Pass what init or load_state_dict of the whole network returned."
+    )

@@ -8,9 +8,17 @@ import numpy as np
 
 from rot180 import functional
 from rot180.errors import ArgumentError, ShapeError
-from rot180.nn._arguments import check_axes, check_positive
+from rot180.nn._arguments import (
+    check_axes,
+    check_channels,
+    check_dtype,
+    check_number,
+    check_positive,
+    check_same_dtype,
+)
 from rot180.nn._key import Key
-from rot180.nn._module import Array, Module, Scope
+from rot180.nn._module import Module, Scope
+from rot180.nn._state_dict import Array
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,9 @@ class _BatchNorm(Module):
                 f"{type(self).__name__}: momentum=None, a plain average over batches, "
                 "is not available\n  Pass a number from 0 to 1; the default is 0.1."
             )
+        check_number(self, "momentum", most=1.0)
+        check_number(self, "eps")
+        check_dtype(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight`, ones, and `bias`, zeros; nothing if not affine."""
@@ -51,9 +62,11 @@ class _BatchNorm(Module):
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `x` normalised: by the batch in training, else as it was recorded."""
         check_axes(self, x, {rank + 2 for rank in self.ranks})
+        check_channels(self, x, 1 - len(x.shape), "num_features")
         w, b = scope.param("weight"), scope.param("bias")
         if w is None:
             w, b = self._ones(), self._zeros()
+        check_same_dtype(self, x, w)
         mean, var = scope.state("running_mean"), scope.state("running_var")
         if not scope.training and mean is not None:
             return functional.normalise(x, w, b, mean, var, eps=self.eps)

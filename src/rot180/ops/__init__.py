@@ -63,6 +63,7 @@ from rot180.ops._shape import (
     StopGradient,
     Transpose,
     broadcast_shapes,
+    check_labels,
     full_like,
     scalar_like,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "bias_sum",
     "broadcast_shapes",
     "channel_axis",
+    "check_labels",
     "check_layout",
     "check_modes",
     "conv_formula",

@@ -232,7 +232,7 @@ class Conv(Op):
                     f"w axis {w_axis} is {per_group}, from shape {w.shape}"
                     + (f", and groups is {groups}" if groups > 1 else ""),
                 ],
-                _channel_remedy(c, per_group, w.shape, self.layout),
+                _channel_remedy(x, c, per_group, w.shape, self.layout),
             )
         )
 
@@ -360,11 +360,16 @@ class ChannelSum(Op):
 
 
 def _channel_remedy(
-    c: int, per_group: int, w_shape: tuple[int, ...], layout: Layout
+    x: TensorType, c: int, per_group: int, w_shape: tuple[int, ...], layout: Layout
 ) -> str:
     k = w_shape[filter_axes(layout, len(w_shape))[0]]
     if per_group and c % per_group == 0 and c // per_group > 1:
         groups = c // per_group
+        if x.shape[0] == per_group == 1 and layout == "channels_first":
+            return (  # one image of c channels, or c images given without channels
+                f"For {c} images without an axis of channels pass x[:, None]; for a "
+                f"grouped convolution of one image groups={groups}."
+            )
         if k % groups == 0:
             return f"For a grouped convolution pass groups={groups}."
     if layout == "channels_first":

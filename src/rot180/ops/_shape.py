@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from rot180.errors import DTypeError, ShapeError
+from rot180.errors import DataError, DTypeError, ShapeError
 from rot180.ops._op import INTEGERS, Op, TensorType
 from rot180.ops._tracing import Traced, apply
 
@@ -145,20 +146,57 @@ class Full(Op):
 
 @dataclass(frozen=True, slots=True)
 class OneHot(Op):
-    """`y[n, j] = 1 if labels[n] == j else 0`; a label outside `classes` gives zeros."""
+    """`y[n, j] = 1 if labels[n] == j else 0`.
+
+    Attributes:
+        classes: How many there are.
+        dtype: Of the ones and zeros.
+        owner: The function in whose name a label outside `classes` is refused.
+    """
 
     classes: int
     dtype: str = "float32"
+    owner: str = "one_hot"
+
+    def check_values(self, labels: Any) -> None:
+        """Refuse labels outside `classes`.
+
+        Raises:
+            DataError: There is one.
+        """
+        check_labels(f"{self.owner}: labels", labels, self.classes)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the type `(n, classes)`."""
         (labels,) = inputs
         if labels.dtype not in INTEGERS:
             raise DTypeError(
-                f"one_hot: labels are {labels.dtype}, not int32 or int64\n"
+                f"{self.owner}: labels are {labels.dtype}, not int32 or int64\n"
                 "  Convert them with .astype(numpy.int64)."
             )
         return (TensorType((*labels.shape, self.classes), self.dtype),)
+
+
+def check_labels(name: str, labels: Any, classes: int) -> None:
+    """Refuse an array of labels of which one is no class.
+
+    Args:
+        name: How the operand is called in the message.
+        labels: An array of integers.
+        classes: Labels go from 0 to this, exclusive.
+
+    Raises:
+        DataError: One is out of range.
+    """
+    if not labels.size:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise DataError(
+            f"{name}: label {wrong} is out of range\n"
+            f"  With {classes} classes, labels go from 0 to {classes - 1}."
+        )
 
 
 def full_like(like: Traced, value: float) -> Traced:

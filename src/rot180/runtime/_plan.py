@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from rot180.runtime._compiler import compile_assembly
 from rot180.runtime._execute import infer, is_empty, scheduled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """How one op would be computed.
 
@@ -50,7 +51,7 @@ class Plan:
         """The machine code as text."""
         return compile_assembly(self.ir, self.target)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         formula = getattr(self.op, "contraction", self.op)
         lines = [
             f"op         {formula}",
@@ -68,6 +69,10 @@ class Plan:
                 f"{len(self.candidates)} tiles of equal bits",
             ]
         return "\n".join([*lines, "program", *_indented(self.program)])
+
+    def _repr_html_(self) -> str:
+        """Returns the same for notebooks, whose cells would wrap the lines."""
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 def _indented(text: str) -> list[str]:

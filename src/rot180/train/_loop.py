@@ -4,16 +4,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from rot180 import functional
-from rot180.autograd import jit, tree_flatten, value_and_grad
-from rot180.errors import ArgumentError
+from rot180.autograd import jit, shape_of, tree_flatten, value_and_grad
+from rot180.errors import ArgumentError, DivergenceError, ShapeError
 from rot180.nn import Key, Module, Params
-from rot180.train._optim import SGD, Optimiser, one_cycle
-from rot180.train.data import Dataset, batches
+from rot180.train._optim import SGD, Optimiser, check_range, one_cycle
+from rot180.train.data import Dataset, batches, check_batch_size
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +36,9 @@ class Settings:
         shift: Share of images moved by up to a pixel.
         label_smoothing: Share of each label spread over all classes.
         optimiser: Its `lr` is the peak of the schedule, see `one_cycle`.
+
+    Raises:
+        ArgumentError: One of them is out of its range or of another kind.
     """
 
     epochs: int = 15
@@ -46,8 +49,32 @@ class Settings:
     optimiser: Optimiser = field(default_factory=default_optimiser)
 
     def __post_init__(self) -> None:
-        if self.epochs < 0:
-            raise ArgumentError(f"epochs={self.epochs} is negative")
+        _check_integer("epochs", self.epochs, 0)
+        _check_integer("batch_size", self.batch_size, 1)
+        _check_integer("seed", self.seed, 0)
+        check_range("Settings", "shift", self.shift, most=1.0)
+        check_range("Settings", "label_smoothing", self.label_smoothing, most=1.0)
+        if not isinstance(self.optimiser, Optimiser):
+            raise ArgumentError(
+                f"Settings: optimiser={self.optimiser!r} is none\n"
+                "  Pass one such as train.SGD(0.1) or train.Adam(1e-3)."
+            )
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        is_class = isinstance(value, type)
+        found = f"the class {value.__name__}" if is_class else type(value).__name__
+        raise ArgumentError(
+            f"Trainer: {name} is {found}, not a {kind.__name__} of rot180"
+        )
+
+
+def _check_integer(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentError(f"Settings: {name}={value!r} is not an integer")
+    if value < least:
+        raise ArgumentError(f"Settings: {name}={value} must be at least {least}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +112,16 @@ class Trainer:
     """
 
     def __init__(self, net: Module, data: Dataset, settings: Settings) -> None:
+        """Draws the first weights, and refuses what could not be trained.
+
+        Raises:
+            ArgumentError: The batch size is larger than the training part, or an
+                argument is of another kind.
+            ShapeError: The images do not fit the network, or its scores the classes.
+        """
+        _check_kind("net", net, Module)
+        _check_kind("data", data, Dataset)
+        _check_kind("settings", settings, Settings)
         self.net = net
         self.data = data
         self.settings = settings
@@ -93,8 +130,21 @@ class Trainer:
         self._slots = settings.optimiser.init(self.params)
         self.epoch = 0
         self.step = 0
+        self._first_key = self._step_key(0)
         self._train_step = _train_step(net, settings)
         self._logits = _logits(net)
+        check_batch_size(data, settings.batch_size)
+        self._check_scores()
+
+    def _check_scores(self) -> None:
+        """Refuses a network that does not take these images, or has other classes."""
+        shape = shape_of(self._logits, self.params, self.state, self.data.images[:1])
+        if len(shape) != 2 or shape[1] < self.data.classes:
+            raise ShapeError(
+                f"Trainer: for one image the network gives scores of shape {shape}\n"
+                f"    {self.data.name} has {self.data.classes} classes\n"
+                f"  Let the network end with (n, {self.data.classes}) scores."
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -108,7 +158,8 @@ class Trainer:
             on_step: Called after each step with the epoch's measures so far.
 
         Raises:
-            ArgumentError: The batch size is larger than the training part.
+            DivergenceError: A loss, or at the end a weight, is not finite. The
+                parameters are then those before that step.
         """
         tally = _Tally(self.epoch + 1)
         size, shift = self.settings.batch_size, self.settings.shift
@@ -121,6 +172,7 @@ class Trainer:
             metrics = tally.metrics(self.step, rate)
             if on_step is not None:
                 on_step(metrics)
+        self._check_weights(metrics.lr)
         self.epoch += 1
         return metrics
 
@@ -144,13 +196,38 @@ class Trainer:
 
     def _one_step(self, images: Array, labels: Array, rate: float) -> tuple[Any, Any]:
         leaves, _ = tree_flatten(self.params)
-        lr = np.asarray(rate, leaves[0].dtype)
-        outputs = self._train_step(
-            self.params, self.state, self._slots, images, labels, lr
-        )
-        self.params, self.state, self._slots, loss, hits = outputs
+        lr = np.asarray(rate, leaves[0].dtype) if leaves else rate
+        params, state, slots, loss, hits = self._stepped(images, labels, lr)
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss is {float(loss)}", rate)
+        self.params, self.state, self._slots = params, state, slots
         self.step += 1
         return loss, hits
+
+    def _stepped(self, images: Array, labels: Array, lr: Any) -> Any:
+        """Returns what the step gives.
+
+        A key is constant within a trace. Once a layer has drawn numbers from it, each
+        step is traced anew under a key of its own.
+        """
+        given = self.params, self.state, self._slots, images, labels, lr
+        if self._first_key.drawn:
+            return self._train_step.__wrapped__(*given, self._step_key(self.step))  # type: ignore[attr-defined]
+        return self._train_step(*given, self._first_key)
+
+    def _step_key(self, step: int) -> "_WatchedKey":
+        return _WatchedKey(self._key.fold("step").fold(step).bits, set())
+
+    def _check_weights(self, rate: float) -> None:
+        for name, array in self.state_dict().items():
+            if not np.isfinite(array).all():
+                raise self._diverged(f"{name} is no longer finite", rate)
+
+    def _diverged(self, what: str, rate: float) -> DivergenceError:
+        return DivergenceError(
+            f"{what} in step {self.step + 1}, of epoch {self.epoch + 1}\n"
+            f"  Use a smaller learning rate (--lr); in this step it was {rate:g}."
+        )
 
 
 def accuracy(
@@ -171,7 +248,18 @@ def accuracy(
         images: `(n, c, h, w)`.
         labels: `(n,)`.
         chunk: Images classified at once.
+
+    Raises:
+        ShapeError: There are not as many images as labels.
+        ArgumentError: `chunk` is not a positive integer.
     """
+    if len(images) != len(labels):
+        raise ShapeError(
+            f"accuracy: {len(images)} images, {len(labels)} labels\n"
+            "  Pass one label for each image."
+        )
+    if not isinstance(chunk, int) or chunk < 1:
+        raise ArgumentError(f"accuracy: chunk={chunk!r} is not a positive integer")
     hits = 0.0
     for start in range(0, len(labels), chunk):
         part = slice(start, start + chunk)
@@ -183,8 +271,8 @@ def accuracy(
 def _train_step(net: Module, settings: Settings) -> Callable[..., Any]:
     """Returns the whole step, forward, backward and update, as one traced function."""
 
-    def loss(params: Params, state: Params, images: Any, labels: Any) -> Any:
-        scores, new_state = net.apply(params, state, images, training=True)
+    def loss(params: Params, state: Params, images: Any, labels: Any, key: Key) -> Any:
+        scores, new_state = net.apply(params, state, images, training=True, key=key)
         hits = functional.correct(scores, labels)
         value = functional.cross_entropy(
             scores, labels, label_smoothing=settings.label_smoothing
@@ -194,10 +282,16 @@ def _train_step(net: Module, settings: Settings) -> Callable[..., Any]:
     differentiated = value_and_grad(loss, has_aux=True)
 
     def step(
-        params: Params, state: Params, slots: Any, images: Any, labels: Any, lr: Any
+        params: Params,
+        state: Params,
+        slots: Any,
+        images: Any,
+        labels: Any,
+        lr: Any,
+        key: Key,
     ) -> Any:
         (value, (new_state, hits)), grads = differentiated(
-            params, state, images, labels
+            params, state, images, labels, key
         )
         new_params, new_slots = settings.optimiser.update(params, grads, slots, lr)
         return new_params, new_state, new_slots, value, hits
@@ -210,6 +304,24 @@ def _logits(net: Module) -> Callable[..., Any]:
         return net.apply(params, state, images, training=False)[0]
 
     return jit(logits)
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchedKey(Key):
+    """A key that remembers, for all that are derived from it, whether it was used.
+
+    Attributes:
+        drawn: The bits of those from which numbers were drawn.
+    """
+
+    drawn: set[int] = field(compare=False)
+
+    def fold(self, name: str | int) -> Self:
+        return type(self)(Key(self.bits).fold(name).bits, self.drawn)
+
+    def generator(self) -> np.random.Generator:
+        self.drawn.add(self.bits)
+        return Key(self.bits).generator()
 
 
 class _Tally:

@@ -12,6 +12,7 @@ from rot180.errors import ArgumentError
 from rot180.functional import add, divide, multiply, sqrt, subtract
 
 Tree = Any
+_ADAM = ("m", "v", "power1", "power2")
 
 
 class Optimiser(ABC):
@@ -65,9 +66,9 @@ class SGD(Optimiser):
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        _check_range("SGD", "lr", self.lr)
-        _check_range("SGD", "momentum", self.momentum, below=1.0)
-        _check_range("SGD", "weight_decay", self.weight_decay)
+        check_range("SGD", "lr", self.lr)
+        check_range("SGD", "momentum", self.momentum, below=1.0)
+        check_range("SGD", "weight_decay", self.weight_decay)
         if self.nesterov and not self.momentum:
             raise ArgumentError("SGD: nesterov=True needs a momentum above 0")
 
@@ -122,11 +123,13 @@ class Adam(Optimiser):
     decoupled: bool = False
 
     def __post_init__(self) -> None:
-        _check_range("Adam", "lr", self.lr)
-        _check_range("Adam", "betas[0]", self.betas[0], below=1.0)
-        _check_range("Adam", "betas[1]", self.betas[1], below=1.0)
-        _check_range("Adam", "eps", self.eps)
-        _check_range("Adam", "weight_decay", self.weight_decay)
+        check_range("Adam", "lr", self.lr)
+        if not isinstance(self.betas, tuple | list) or len(self.betas) != 2:
+            raise ArgumentError(f"Adam: betas={self.betas!r} is no pair of numbers")
+        check_range("Adam", "betas[0]", self.betas[0], below=1.0)
+        check_range("Adam", "betas[1]", self.betas[1], below=1.0)
+        check_range("Adam", "eps", self.eps)
+        check_range("Adam", "weight_decay", self.weight_decay)
 
     def init(self, params: Tree) -> Tree:
         """Returns `m` and `v`, zeros, and the powers of the betas, ones."""
@@ -139,6 +142,11 @@ class Adam(Optimiser):
         self, params: Tree, grads: Tree, state: Tree, lr: Any = None
     ) -> tuple[Tree, Tree]:
         """Returns `(new_params, new_state)`."""
+        if not isinstance(state, dict) or not {*_ADAM} <= {*state}:
+            raise ArgumentError(
+                f"Adam: state is no tree of {', '.join(_ADAM)}\n"
+                "  Pass what init or the last update of this optimiser returned."
+            )
         beta1, beta2 = self.betas
         rate = self.lr if lr is None else lr
         power1, power2 = (
@@ -159,9 +167,15 @@ class Adam(Optimiser):
             root = add(divide(sqrt(v), correction), self.eps)
             return subtract(p, multiply(divide(m, root), step)), m, v
 
-        leaves, treedef = tree_flatten(params)
-        columns = [tree_flatten(t)[0] for t in (grads, state["m"], state["v"])]
-        updated = [one(*row) for row in zip(leaves, *columns, strict=True)]
+        _, treedef = tree_flatten(params)
+        updated: list[Any] = []
+        tree_map(
+            lambda *row: updated.append(one(*row)),
+            params,
+            grads,
+            state["m"],
+            state["v"],
+        )
         new, m, v = (tree_unflatten(treedef, [u[i] for u in updated]) for i in range(3))
         return new, {"m": m, "v": v, "power1": power1, "power2": power2}
 
@@ -172,17 +186,34 @@ def one_cycle(
     """Returns the share of the peak learning rate at `step` of `steps`.
 
     It rises in a line during `warm_up` of the steps, then falls as half a cosine, and
-    ends at `last` or above. Source: Smith and Topin, arXiv 1708.07120; Loshchilov and
-    Hutter, arXiv 1608.03983.
+    ends at `last` or above; beyond `steps` it stays there. Source: Smith
+    and Topin, arXiv 1708.07120; Loshchilov and Hutter, arXiv 1608.03983.
     """
     rising = warm_up * steps
     if step < rising:
         return max((step + 1) / (rising + 1), last)
-    fallen = (step - rising) / max(steps - rising, 1)
+    fallen = min((step - rising) / max(steps - rising, 1), 1.0)
     return max(0.5 * (1 + math.cos(math.pi * fallen)), last)
 
 
-def _check_range(owner: str, name: str, value: float, below: float = math.inf) -> None:
-    if not 0 <= value < below:
-        limit = "" if below == math.inf else f" and below {below:g}"
-        raise ArgumentError(f"{owner}: {name}={value!r} must be at least 0{limit}")
+def check_range(
+    owner: str,
+    name: str,
+    value: Any,
+    *,
+    below: float = math.inf,
+    most: float = math.inf,
+) -> None:
+    """Refuse a setting that is no number from 0 to `most`, and less than `below`.
+
+    Raises:
+        ArgumentError: It is not.
+    """
+    is_number = isinstance(value, int | float | np.number) and not isinstance(
+        value, bool
+    )
+    if is_number and 0 <= value < below and value <= most:
+        return
+    limit = f" and below {below:g}" if below < math.inf else " and finite"
+    limit = f" and at most {most:g}" if most < math.inf else limit
+    raise ArgumentError(f"{owner}: {name}={value!r} must be at least 0{limit}")

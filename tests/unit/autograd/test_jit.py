@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import rot180
-from rot180 import ops
+from rot180 import functional, jit, ops, value_and_grad
 from rot180.autograd import tree_flatten
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import prepare
 from rot180.autograd._tensor import Tensor
-from rot180.errors import ArgumentError
+from rot180.errors import ArgumentError, DataError, DTypeError
 from rot180.ops import TensorType
 
 X = np.array([1.0, 2.0, 3.0])
@@ -205,3 +205,30 @@ def test_numbers_that_no_argument_changes_are_computed_once() -> None:
     program = prepare(graph, [x.number], [y.number])
     assert len(program.steps) == 1
     assert (program(X)[0] == 2 * X).all()
+
+
+@pytest.mark.parametrize(
+    "function", [functional.cross_entropy, functional.correct], ids=["loss", "hits"]
+)
+def test_labels_are_looked_at_whenever_the_function_runs(function: Any) -> None:
+    logits = np.eye(3, dtype="f4")
+    traced = jit(function)
+    good = np.array([0, 1, 2])
+    assert traced(logits, good) == function(logits, good)
+    for wrong in (3, -1):
+        labels = np.array([0, wrong, 2])
+        for run in (traced, function):
+            with pytest.raises(DataError, match=rf"labels: label {wrong} is out of ra"):
+                run(logits, labels)
+    gradient = jit(value_and_grad(lambda z, y: functional.cross_entropy(z, y)))
+    with pytest.raises(DataError, match="cross_entropy: labels: label 7"):
+        gradient(logits, np.array([0, 7, 2]))
+
+
+def test_an_argument_that_cannot_be_traced_is_named() -> None:
+    with pytest.raises(DTypeError, match="argument x: dtype uint8 is not supported"):
+        jit(lambda x: x + x)(np.zeros(3, "u1"))
+    with pytest.raises(DTypeError, match=r"argument rows\['a'\]\[1\]: dtype float16"):
+        jit(lambda x, rows: x)(1.0, {"a": [np.ones(2), np.ones(2, "f2")]})
+    with pytest.raises(DTypeError, match="argument text: dtype str32 is not supp"):
+        jit(lambda *, text: text)(text=np.array(["a"]))

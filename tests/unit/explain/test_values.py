@@ -1,5 +1,8 @@
 """The numbers that are given: random, arrays, files."""
 
+import io
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +156,51 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=rf"({why}).*\n  Pass a file written"):
             explain.read_file(path)
+
+
+def _npy(descr: str, shape: str, body: bytes) -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
+
+
+def _encrypted(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("X.npy", content)
+    marked = bytearray(buffer.getvalue())
+    marked[6] |= 1
+    marked[marked.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(marked)
+
+
+FOREIGN = [
+    (_npy("'<f4'", "(1000000000000000,)", bytes(64)), "is no file of NumPy's"),
+    (b"\x93NUMPY\x01\x00\x63\x00" + b"(" * 99, "is no file of NumPy's"),
+    (_npy("'<f4'", "(-3,)", bytes(12)), "is no file of NumPy's"),
+    (_encrypted(_npy("'<f4'", "(3,)", bytes(12))), "is no file of NumPy's"),
+    (_npy("[('a','<f4')]", "(3,)", bytes(12)), "holds X of dtype .*, no numbers"),
+    (_npy("'<M8[s]'", "(3,)", bytes(24)), "holds X of dtype datetime64"),
+    (_npy("'<c8'", "(3,)", bytes(24)), "holds X of dtype complex64, no numbers"),
+    (_npy("'<U1'", "(3,)", bytes(12)), "holds X of dtype <U1, no numbers"),
+]
+
+
+@pytest.mark.parametrize(("content", "why"), FOREIGN, ids=range(len(FOREIGN)))
+def test_damaged_and_foreign_files(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{why}(.*\n)+  Pass a file written by"):
+        explain.read_file(path)
+
+
+def test_numbers_stored_as_bfloat16(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(_npy("'<V2'", "(3,)", b"\x80\x3f\x00\xc0\x49\x40"))
+    assert explain.read_file(path)["X"].tolist() == [1.0, -2.0, 3.140625]
+
+
+def test_a_pipe_is_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npy")
+    with pytest.raises(DataError, match="cannot be read: it is no regular file"):
+        explain.read_file(tmp_path / "x.npy")

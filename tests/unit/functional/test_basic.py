@@ -179,3 +179,26 @@ def test_batch_norm_refuses_what_does_not_fit() -> None:
         functional.batch_norm(X[0], np.ones(3), np.ones(3))
     with pytest.raises(ArgumentError, match=r"eps=-1\.0 is negative"):
         functional.batch_norm(X, np.ones(3), np.ones(3), eps=-1)
+
+
+def test_normalise_wants_one_number_per_channel() -> None:
+    x, two, one = np.ones((4, 2, 3)), np.ones(2), np.ones(1)
+    with pytest.raises(
+        ShapeError, match=r"normalise: var has shape \(1,\), not \(2,\)"
+    ):
+        functional.normalise(x, two, two, two, one)
+    with pytest.raises(ShapeError, match="has no axes of images and channels"):
+        functional.normalise(two, two, two, two, two)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.ones(2, bool), ["a", "b"], np.ones(2, "u1"), np.ones(2, "f4")]
+)
+def test_labels_of_another_kind_are_refused(labels: Any) -> None:
+    with pytest.raises(DTypeError, match=r"cross_entropy: labels (are|has dtype)"):
+        functional.cross_entropy(np.zeros((2, 3)), labels)
+
+
+def test_a_smoothing_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="label_smoothing='a' is not from 0 to 1"):
+        functional.cross_entropy(np.zeros((2, 3)), [0, 1], label_smoothing="a")  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """`rot180.plan`: what a public call would run, without running it."""
 
+import html
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,10 @@ def test_what_runs_no_kernel_has_no_plan() -> None:
 def test_a_call_that_would_be_refused_is_refused() -> None:
     with pytest.raises(ShapeError, match="conv"):
         rot180.plan(rot180.conv, X, W[:, :3])
+
+
+def test_a_plan_shows_itself_in_a_console_and_in_a_notebook() -> None:
+    plan = rot180.plan(rot180.relu, np.ones((2, 3), "f4"))
+    assert repr(plan) == str(plan)
+    assert repr(plan).startswith("op ")
+    assert plan._repr_html_() == f"<pre>{html.escape(str(plan))}</pre>"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rot180 import nn
-from rot180.errors import ArgumentError, ShapeError
+from rot180.errors import ArgumentError, DTypeError, ShapeError
 
 IMAGES = {1: (2, 4, 7), 2: (2, 4, 7, 6), 3: (2, 4, 5, 4, 6)}
 
@@ -129,6 +129,13 @@ BAD = [
     (lambda: nn.MaxPool2d(2, dilation=0), "dilation=0 is not a positive"),
     (lambda: nn.AvgPool2d(2, stride=0), "AvgPool2d: stride=0 is not a positive"),
     (lambda: nn.Linear(4, -1), "Linear: out_features=-1 is not a positive"),
+    (lambda: nn.Conv2d(1, 1, 1, dtype="float16"), "Conv2d: dtype='float16' is not"),
+    (lambda: nn.Linear(1, 1, dtype=np.int64), "Linear: dtype=.* is not available"),
+    (lambda: nn.BatchNorm2d(1, dtype="f4"), "BatchNorm2d: dtype='f4' is not"),
+    (lambda: nn.BatchNorm2d(1, eps=-1e-5), "eps=-1e-05 is not a number from 0"),
+    (lambda: nn.BatchNorm2d(1, eps=None), "eps=None is not a number from 0"),
+    (lambda: nn.BatchNorm2d(1, momentum=1.5), "momentum=1.5 is not a number from 0 to"),
+    (lambda: nn.Flatten(1.5), "Flatten: start_dim=1.5 is not an integer"),
     (lambda: nn.Sequential(nn.ReLU(), 3), "argument 1, 3, is not a module"),
     (lambda: nn.Sequential(nn.ReLU), "argument 0, ReLU, is not a module"),
     (lambda: nn.Sequential([nn.ReLU()]), r"argument 0, \[ReLU\(\)\], is not a module"),
@@ -151,6 +158,14 @@ def test_bad_arguments_are_refused(make: Any, message: str) -> None:
     [
         (nn.Conv2d(1, 1, 1), (1, 1, 2, 2, 2), "Conv2d: x has 5 axes, not 3 or 4"),
         (nn.BatchNorm2d(1), (1, 2, 2), "BatchNorm2d: x has 3 axes, not 4"),
+        (nn.Conv2d(1, 1, 1), (2, 2), r"not 3 or 4\n.*\n.*x\[None\] is one image"),
+        (nn.Linear(3, 2), (5, 4), r"last axis of x is not in_features=3\n.*\(5, 4\)"),
+        (nn.Conv2d(1, 4, 3), (4, 9, 9), r"pass x\[:, None\]\.$"),
+        (nn.Conv1d(1, 4, 3), (5, 9), r"5 images without .* pass x\[:, None\]\.$"),
+        (nn.Conv2d(2, 4, 3), (4, 9, 9), "Make the layer with in_channels=4, or pass x"),
+        (nn.Conv2d(1, 4, 3), (4, 4, 9, 9), "with in_channels=4, or pass x with 1"),
+        (nn.ConvTranspose2d(1, 4, 3), (4, 9, 9), r"pass x\[:, None\]\.$"),
+        (nn.BatchNorm2d(3), (2, 4, 1, 1), "x has 4 channels, not num_features=3"),
         (nn.BatchNorm1d(2), (1, 2), "one value per channel has no variance"),
     ],
 )
@@ -160,3 +175,42 @@ def test_images_that_do_not_fit_are_refused(
     params, state = layer.init(0)
     with pytest.raises(ShapeError, match=message):
         layer.apply(params, state, np.zeros(shape, "f4"), training=True)
+
+
+def test_a_list_is_refused_by_the_layer() -> None:
+    layer = nn.Conv1d(1, 1, 1)
+    with pytest.raises(ArgumentError, match="Conv1d: x is no array but a list"):
+        layer.apply(*layer.init(0), [[[1.0]]], training=False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (nn.AvgPool2d(2, stride=1), (1, 1, 4, 4), (1, 1, 3, 3)),
+        (nn.AvgPool2d(2), (1, 1, 4, 4), (1, 1, 2, 2)),
+        (nn.MaxPool2d(2, stride=1), (1, 1, 4, 4), (1, 1, 3, 3)),
+        (nn.MaxPool2d(2), (1, 1, 4, 4), (1, 1, 2, 2)),
+        (nn.Conv2d(3, 5, 2), (1, 3, 4, 4), (1, 5, 3, 3)),
+        (nn.ConvTranspose2d(3, 5, 2), (1, 3, 4, 4), (1, 5, 5, 5)),
+    ],
+    ids=repr,
+)
+def test_the_defaults_give_these_shapes(
+    layer: nn.Module, shape: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    y, _ = layer.apply(*layer.init(0), np.ones(shape, "f4"), training=False)
+    assert y.shape == expected
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv1d(2, 2, 1), nn.BatchNorm1d(2), nn.Linear(2, 2)], ids=repr
+)
+def test_images_of_another_dtype_are_refused(layer: nn.Module) -> None:
+    trees = layer.init(0)
+    match = (
+        r'x is float64, the p.*\n  Pass x.astype\("float32"\), or make the layer with'
+    )
+    with pytest.raises(DTypeError, match=match):
+        layer.apply(*trees, np.zeros((2, 2, 2)), training=False)
+    with pytest.raises(DTypeError, match=r'x is uint8, .*\n.*astype\("float32"\)\.$'):
+        layer.apply(*trees, np.zeros((2, 2, 2), "u1"), training=False)

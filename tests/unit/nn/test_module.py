@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import rot180
 from rot180 import functional, nn
-from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.errors import ArgumentError, DataError, Rot180Error, ShapeError
 
 
 class Residual(nn.Module):
@@ -121,3 +122,44 @@ def test_the_networks_have_pytorchs_shapes() -> None:
         x = np.zeros((2, 1, size, size), "f4")
         y, _ = net.apply(*net.init(0), x, training=False)
         assert y.shape == (2, 10)
+
+
+FAULTS = [
+    (np.zeros((2, 3, 4, 4)), "x is float64, the parameters are float32"),
+    (np.zeros((2, 4, 4, 4), "f4"), "x has 4 channels, not in_channels=3"),
+    (np.zeros((4, 4), "f4"), "x has 2 axes, not 3 or 4"),
+]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(("x", "message"), FAULTS, ids=["dtype", "channels", "axes"])
+def test_an_error_names_the_layer(x: Any, message: str, jit: bool) -> None:
+    net = nn.Sequential(nn.ReLU(), nn.Sequential(Residual(3), nn.ReLU()))
+    params, state = net.init(0)
+
+    def run(x: Any) -> Any:
+        return net.apply(params, state, x, training=False)[0]
+
+    with pytest.raises(Rot180Error, match=message) as error:
+        (rot180.jit(run) if jit else run)(x)
+    assert str(error.value).splitlines()[-1] == (
+        "  In layer 1.0.conv, Conv2d(3, 3, 3, padding=1)."
+    )
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3))
+    params, state = net.init(0)
+    with pytest.raises(
+        DataError, match=r"params hold no 'weight'(.*\n)+  In layer 0, C"
+    ):
+        net.apply({}, state, X, training=False)
+    with pytest.raises(DataError, match="state hold no 'running_mean', but nothing"):
+        net.apply(params, {}, X, training=False)
+    params["0"].pop("bias")
+    with pytest.raises(DataError, match="params hold no 'bias', but 'weight'"):
+        net.apply(params, state, X, training=False)
+    with pytest.raises(ArgumentError, match="params is a NoneType, not a dictionary"):
+        net.apply(None, state, X, training=False)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"params and state lack 0\.weight, 0\.bias"):
+        net.state_dict({}, state)

@@ -1,12 +1,14 @@
 """The data: whole, split the same way for ever, drawn without replacement."""
 
+import dataclasses
 import hashlib
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rot180.errors import ArgumentError
+from rot180.errors import ArgumentError, DataError, DTypeError, ShapeError
 from rot180.nn import Key
 from rot180.train import data
 
@@ -95,3 +97,30 @@ def test_shifts_move_by_at_most_a_pixel_and_fill_with_zero() -> None:
 def test_a_batch_size_out_of_range_is_refused(size: int) -> None:
     with pytest.raises(ArgumentError, match=f"batch size {size} is out of range"):
         next(iter(data.batches(_numbered(10), size, Key(1))))
+
+
+BAD_DATA = [
+    ({"labels": lambda y: y + 1}, DataError, "Dataset: labels: label 10 is out of"),
+    ({"test_labels": lambda y: y - 1}, DataError, "test_labels: label -1 is out of"),
+    ({"labels": lambda y: y.astype("f4")}, DTypeError, "labels: float32 is not an"),
+    ({"labels": lambda y: y[:, None]}, ShapeError, "labels of shape .* 2 axes, not 1"),
+    ({"labels": lambda y: y[:-1]}, ShapeError, "1437 images, 1436 labels"),
+    ({"labels": lambda y: y.tolist()}, DTypeError, "labels: list is not an array"),
+    ({"images": lambda x: x[:, 0]}, ShapeError, r"pass images\[:, None\]"),
+    ({"images": lambda x: (x * 255).astype("u1")}, DTypeError, "images: uint8"),
+    ({"images": lambda x: x[:, :, 1:]}, ShapeError, "images of shape .*test_images"),
+    ({"images": lambda x: x / 0.0}, DataError, r"images\[0\] holds a number that is"),
+    ({"classes": lambda _: 0}, ArgumentError, "classes=0 is not a positive integer"),
+    ({"classes": lambda _: 9}, DataError, "With 9 classes, labels go from 0 to 8"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:divide by zero")
+@pytest.mark.parametrize(("changes", "kind", "message"), BAD_DATA)
+def test_what_cannot_be_trained_on_is_refused_when_it_is_made(
+    changes: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    good = data.digits()
+    wrong = {name: change(getattr(good, name)) for name, change in changes.items()}
+    with pytest.raises(kind, match=message):
+        dataclasses.replace(good, **wrong)

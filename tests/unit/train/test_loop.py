@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rot180 import nn, train
-from rot180.errors import ArgumentError, DataError
+from rot180 import functional, nn, train
+from rot180.errors import ArgumentError, DataError, DivergenceError, ShapeError
+from rot180.train import _loop
 
 
 def _small(count: int = 128) -> train.data.Dataset:
@@ -82,8 +83,6 @@ def test_an_interrupted_epoch_leaves_the_last_whole_step() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ArgumentError, match="epochs=-1"):
         train.Settings(epochs=-1)
-    with pytest.raises(ArgumentError, match="batch size 200 is out of range"):
-        _trainer(batch_size=200).run_epoch()
 
 
 def test_accuracy_counts_all_images_in_chunks() -> None:
@@ -104,8 +103,7 @@ def test_a_run_folder_holds_measures_weights_and_curves(tmp_path: Path) -> None:
     trainer = _trainer(epochs=1)
     folder = train.RunFolder(tmp_path / "run")
     history = [trainer.run_epoch()]
-    folder.add(history[0])
-    folder.save_weights(trainer)
+    folder.save_epoch(trainer, history[0])
     curves = folder.draw_curves(history)
     (line,) = (folder.path / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["loss"] == history[0].loss
@@ -128,3 +126,155 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         train.RunFolder(tmp_path / "file" / "run")
+
+
+def test_the_measures_are_those_of_the_images_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter([10.0, 12.0, 14.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    tally = _loop._Tally(3)
+    tally.add(10, 2.0, 5.0)
+    tally.add(30, 1.0, 25.0)
+    metrics = tally.metrics(7, 0.5)
+    assert (metrics.epoch, metrics.step, metrics.lr) == (3, 7, 0.5)
+    assert metrics.loss == (10 * 2.0 + 30 * 1.0) / 40
+    assert metrics.accuracy == 30 / 40
+    assert metrics.images_per_second == 40 / 2.0
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps() -> None:
+    losses: list[float] = []
+    trainer = _trainer()
+    one_step = trainer._one_step
+
+    def watched(*args: Any) -> Any:
+        loss, hits = one_step(*args)
+        losses.append(float(loss))
+        return loss, hits
+
+    trainer._one_step = watched  # type: ignore[method-assign]
+    metrics = trainer.run_epoch()
+    assert len(losses) == 4
+    assert metrics.loss == pytest.approx(sum(losses) / 4)
+
+
+def test_the_learning_rate_stays_down_after_the_end() -> None:
+    rates = [train.one_cycle(step, 100) for step in range(400)]
+    assert set(rates[100:]) == {0.01}
+    trainer = _trainer(epochs=1)
+    trainer.run_epoch()
+    assert trainer.run_epoch().lr <= 0.01 * trainer.settings.optimiser.lr
+
+
+BAD_SETTINGS = [
+    ({"epochs": 1.5}, "epochs=1.5 is not an integer"),
+    ({"epochs": True}, "epochs=True is not an integer"),
+    ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+    ({"batch_size": "64"}, "batch_size='64' is not an integer"),
+    ({"seed": -1}, "seed=-1 must be at least 0"),
+    ({"shift": -0.1}, "shift=-0.1 must be at least 0 and at most 1"),
+    ({"shift": math.nan}, "shift=nan"),
+    ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be"),
+    ({"label_smoothing": None}, "label_smoothing=None must be"),
+    ({"optimiser": 0.1}, "optimiser=0.1 is none"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_SETTINGS)
+def test_each_setting_is_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        train.Settings(**changes)
+
+
+def test_a_batch_size_without_batches_is_refused_before_training() -> None:
+    with pytest.raises(ArgumentError, match="batch size 200 is out of range"):
+        _trainer(batch_size=200)
+
+
+def test_a_network_with_other_classes_is_refused_before_training() -> None:
+    settings = train.Settings(batch_size=32)
+    for net in (nn.models.DigitsNet(4, classes=9), nn.Conv2d(1, 10, 3)):
+        with pytest.raises(ShapeError, match="some digits has 10 classes"):
+            train.Trainer(net, _small(), settings)
+
+
+def test_images_that_do_not_fit_are_refused_with_the_layer() -> None:
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3)), nn.Flatten())
+    with pytest.raises(
+        ShapeError, match=r"in_channels=3\n(.*\n)+  In layer 0\.0, Conv"
+    ):
+        train.Trainer(net, _small(), train.Settings(batch_size=32))
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step() -> None:
+    trainer = _trainer(optimiser=train.SGD(1e30))
+    seen: list[train.Metrics] = []
+    with pytest.raises(DivergenceError, match=r"the loss is nan in step 2, of epoch 1"):
+        trainer.run_epoch(seen.append)
+    assert trainer.step == len(seen) == 1
+    assert all(np.isfinite(a).all() for a in trainer.state_dict().values())
+
+
+def test_weights_that_are_not_finite_are_found_after_the_last_step() -> None:
+    trainer = _trainer(batch_size=128, optimiser=train.SGD(3e38))
+    trainer._rate = lambda: 3e38  # type: ignore[method-assign]
+    trainer.params["11"]["bias"][0] = np.finfo("f4").max
+    trainer.params["11"]["bias"][1] = -np.finfo("f4").max
+    with pytest.raises(DivergenceError, match=r"no longer finite|the loss is"):
+        trainer.run_epoch()
+    assert trainer.epoch == 0
+
+
+class _Noise(nn.Module):
+    """Keeps what it drew, and needs a key."""
+
+    def __init__(self) -> None:
+        self.drawn: list[float] = []
+
+    def forward(self, scope: nn.Scope, x: Any) -> Any:
+        if scope.training:
+            assert scope.key is not None
+            noise = scope.key.uniform((1,), 0.5, 1.0)
+            self.drawn.append(float(noise[0]))
+            x = functional.multiply(x, noise)
+        return x
+
+
+def test_a_key_of_its_own_reaches_the_layers_in_each_step() -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        noise = _Noise()
+        net = nn.Sequential(nn.Flatten(), noise, nn.Linear(64, 10))
+        settings = train.Settings(epochs=2, batch_size=32, seed=seed)
+        trainer = train.Trainer(net, _small(), settings)
+        trainer.run_epoch()
+        trainer.run_epoch()
+        drawn.append(noise.drawn)
+    assert len(set(drawn[0])) == len(drawn[0]) == 8
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_network_that_draws_nothing_is_traced_once() -> None:
+    traced = []
+
+    class Counted(nn.Module):
+        def forward(self, scope: nn.Scope, x: Any) -> Any:
+            traced.append(scope.training)
+            return x
+
+    net = nn.Sequential(nn.Flatten(), Counted(), nn.Linear(64, 10))
+    train.Trainer(net, _small(), train.Settings(batch_size=32)).run_epoch()
+    assert traced.count(True) == 1
+
+
+def test_arguments_of_another_kind_are_refused() -> None:
+    net, settings = nn.models.DigitsNet(4), train.Settings()
+    with pytest.raises(ArgumentError, match="net is the class DigitsNet, not a Module"):
+        train.Trainer(nn.models.DigitsNet, _small(), settings)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="data is ndarray, not a Dataset"):
+        train.Trainer(net, _small().images, settings)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="accuracy: 1 images, 2 labels"):
+        train.accuracy(lambda *a: a[2], {}, {}, np.eye(1), np.array([0, 1]))
+    with pytest.raises(ArgumentError, match="chunk=0 is not a positive"):
+        train.accuracy(lambda *a: a[2], {}, {}, np.eye(1), np.array([0]), chunk=0)

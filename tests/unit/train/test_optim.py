@@ -88,3 +88,15 @@ def test_one_cycle_rises_then_falls() -> None:
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert 0.01 <= rates[-1] < 0.02
     assert one_cycle(0, 1) <= 1
+
+
+def test_trees_that_do_not_fit_are_refused() -> None:
+    params = {"a": np.ones(2, "f4"), "b": np.ones(2, "f4")}
+    adam = Adam(0.1)
+    with pytest.raises(ArgumentError, match="tree 2 has another structure"):
+        adam.update(params, {"a": np.ones(2, "f4")}, adam.init(params))
+    for state in (None, {}, SGD(0.1, momentum=0.9).init(params)):
+        with pytest.raises(ArgumentError, match="Adam: state is no tree of m, v"):
+            adam.update(params, params, state)
+    with pytest.raises(ArgumentError, match=r"betas=0\.9 is no pair"):
+        Adam(0.1, betas=0.9)  # type: ignore[arg-type]

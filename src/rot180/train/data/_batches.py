@@ -14,7 +14,7 @@ Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 def batches(
-    data: Dataset, batch_size: int, key: Key, *, shift: float = 0.0
+    data: Dataset, batch_size: int, key: Key | int, *, shift: float = 0.0
 ) -> Iterator[Batch]:
     """Yields the training part once, in random order, as `(images, labels)`.
 
@@ -23,20 +23,16 @@ def batches(
     Args:
         data: The data set.
         batch_size: Images per batch.
-        key: Decides the order and the shifts.
+        key: Decides the order and the shifts; a seed will do.
         shift: Share of images moved by up to one pixel in each direction, chosen from
             all nine moves; what enters at the edge is 0.
 
     Raises:
         ArgumentError: The batch size is not from 1 to the number of images.
     """
+    check_batch_size(data, batch_size)
     count = len(data.images)
-    if not 1 <= batch_size <= count:
-        raise ArgumentError(
-            f"batch size {batch_size} is out of range\n"
-            f"  {data.name} has {count} images to train on; use 1 to {count}."
-        )
-    order_key, shift_key = key.split(2)
+    order_key, shift_key = Key.from_seed(key).split(2)
     order = order_key.generator().permutation(count)
     moves = _moves(count, shift, shift_key.generator())
     windows = _windows(data.images)
@@ -44,6 +40,21 @@ def batches(
         chosen = slice(start, start + batch_size)
         index, move = order[chosen], moves[chosen]
         yield windows[index, :, move // 3, move % 3], data.labels[index]
+
+
+def check_batch_size(data: Dataset, batch_size: int) -> None:
+    """Refuse a batch size for which there are no batches.
+
+    Raises:
+        ArgumentError: It is not from 1 to the number of images.
+    """
+    count = len(data.images)
+    is_integer = isinstance(batch_size, int | np.integer)
+    if not is_integer or not 1 <= batch_size <= count:
+        raise ArgumentError(
+            f"batch size {batch_size} is out of range\n"
+            f"  {data.name} has {count} images to train on; use 1 to {count}."
+        )
 
 
 def _moves(count: int, share: float, random: np.random.Generator) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rot180.errors import DataError
+from rot180.errors import ArgumentError, DataError, ShapeError
+from rot180.train.data._checks import check_images, check_labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,11 +20,18 @@ class Dataset:
 
     Attributes:
         name: What it is called in messages and reports.
-        images: `(n, c, h, w)`, float32 from 0 to 1, the training part.
-        labels: `(n,)`, int64.
+        images: `(n, c, h, w)`, float32 or float64, usually from 0 to 1, the training
+            part.
+        labels: `(n,)`, int32 or int64, each from 0 to classes - 1.
         test_images: The images held out.
         test_labels: Their labels.
         classes: Number of classes.
+
+    Raises:
+        ArgumentError: `classes` is not a positive integer.
+        ShapeError: Images and labels do not fit each other, or have other axes.
+        DTypeError: They have another dtype.
+        DataError: A label is out of range, or an image not finite.
     """
 
     name: str
@@ -32,6 +40,28 @@ class Dataset:
     test_images: np.ndarray[Any, Any]
     test_labels: np.ndarray[Any, Any]
     classes: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.classes, int | np.integer) or self.classes < 1:
+            raise ArgumentError(
+                f"Dataset: classes={self.classes!r} is not a positive integer"
+            )
+        for part in ("", "test_"):
+            images = getattr(self, f"{part}images")
+            labels = getattr(self, f"{part}labels")
+            check_images(f"Dataset: {part}images", images)
+            check_labels(f"Dataset: {part}labels", labels, self.classes)
+            if len(images) != len(labels):
+                raise ShapeError(
+                    f"Dataset: {len(images)} {part}images, {len(labels)} {part}labels\n"
+                    "  Pass one label for each image."
+                )
+        if self.images.shape[1:] != self.test_images.shape[1:]:
+            raise ShapeError(
+                f"Dataset: images of shape {self.images.shape}, test_images of shape "
+                f"{self.test_images.shape}\n"
+                "  All must have the same channels, height and width."
+            )
 
 
 def digits() -> Dataset:
