@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.mutants import correct_taps
 from rot180.check import Diagnosis, Failure, Finding, causes, check
 from rot180.check.cases._case import Case, make
 
@@ -135,3 +136,16 @@ def test_a_width_computed_from_the_height_is_one_finding() -> None:
     assert len(report.findings) >= 5
     (group,) = causes(report.findings)
     assert "the width is computed from the height" in group[0].diagnoses[0].text
+
+
+def _one_more_in_groups(x: Any, w: Any, *, groups: int = 1, **options: Any) -> Any:
+    y = correct_taps.conv(x, w, groups=groups, **options)
+    return y + 1 if groups > 1 else y
+
+
+def test_right_calls_without_numbers_speak_against_no_condition() -> None:
+    """With groups, an empty result is right, and that says nothing of groups."""
+    subject = {"conv": _one_more_in_groups}
+    report = check(subject, seconds=3, lacking=("rank 3", "no image axis"))
+    (known,) = report.findings[0].diagnoses
+    assert known.parts == ("groups > 1",)

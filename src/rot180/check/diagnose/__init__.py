@@ -22,7 +22,7 @@ from rot180.check.diagnose._shrink import shrink
 from rot180.check.diagnose._where import place
 from rot180.check.judge import Diagnosis, Failure
 
-__all__ = ["KINDS_OF_MISTAKES", "diagnose", "holds", "kind_of", "shrink"]
+__all__ = ["KINDS_OF_MISTAKES", "SHARED", "diagnose", "holds", "kind_of", "shrink"]
 
 _SPECIAL: Final[Mapping[str, int]] = {
     "special-channel-count": 17,

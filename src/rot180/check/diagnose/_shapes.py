@@ -62,13 +62,15 @@ class Shared:
 
     Attributes:
         shape: What it explains of a wrong shape.
-        statement: What it says of a configuration on which it shows.
+        statement: What it says of a configuration on which it shows in shapes.
+        wider: The statement about all on which it may show.
         fields: Those of a dimension that are the same for all.
         place: Of the dimension that they are taken from.
     """
 
     shape: str
     statement: str
+    wider: str
     fields: tuple[str, ...]
     place: int
 
@@ -97,10 +99,14 @@ SHARED: Final = tuple(
     Shared(
         f"the {one} is computed from the {of}{other}",
         f"the {one} is not what the {of}{other} gives",
+        f"{what} is not square",
         fields,
         place,
     )
-    for of, fields in (("", _SIZE), ("filter's ", ("taps",)))
+    for of, what, fields in (
+        ("", "image", _SIZE),
+        ("filter's ", "kernel", ("taps",)),
+    )
     for one, other, place in (("width", "height", 0), ("height", "width", -1))
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Final
 
 from rot180.check.cases import OUTPUTS, make
-from rot180.check.diagnose import holds
+from rot180.check.diagnose import SHARED, holds
 from rot180.check.judge import Diagnosis, Finding
 
 __all__ = ["causes"]
@@ -19,6 +19,8 @@ _FLIPPED: Final = (
     "filter not rotated",
     "reversed along all axes of the filter",
 )
+# An extent taken for another shows in shapes, and where these are right by chance.
+_WIDER: Final = {shared.statement: shared.wider for shared in SHARED}
 
 Group = list[Finding]
 
@@ -68,7 +70,7 @@ def _needs(finding: Finding, group: Group) -> bool:
     case = finding.failure.case
     simplest = make(case.kind, rank=case.rank)
     known = [_known(other) for other in group if _operation(other) == case.kind]
-    conditions = [one.parts for one in known if one is not None and one.parts]
+    conditions = [_parts(one) for one in known if one is not None and one.parts]
     return any(holds(p, case) and not holds(p, simplest) for p in conditions)
 
 
@@ -87,11 +89,15 @@ def _signs(finding: Finding) -> Iterator[Hashable]:
     if failure.got is not None and failure.output in OUTPUTS[failure.function]:
         yield failure.case, failure.output, failure.reason, failure.got.tobytes()
     if known is not None:
-        yield kind, known.parts or _mistake(known)
+        yield kind, _parts(known) or _mistake(known)
         if known.name.endswith("-shape"):
             yield "shape", _mistake(known)  # one convention, in whatever operation
         if _mistake(known) in _FLIPPED:
             yield from ((kind, "flipped", output) for output in _passes(failure.output))
+
+
+def _parts(known: Diagnosis) -> tuple[str, ...]:
+    return tuple(_WIDER.get(part, part) for part in known.parts)
 
 
 def _mistake(known: Diagnosis) -> str:

@@ -17,6 +17,7 @@ from rot180.check.judge import (
     Ledger,
     Seen,
     accepted_nonsense,
+    output_size,
     way,
 )
 from rot180.check.report._formula import formula
@@ -68,8 +69,13 @@ def _diagnoses(ledger: Ledger, seen: Seen, smallest: Failure) -> tuple[Diagnosis
 
 
 def _tells(case: Case) -> bool:
-    """Whether a right call speaks against a mistake; single numbers hide many."""
-    return _is_short(case) and (case.kind not in CONV or case.seed % 8 != IMPULSES)
+    """Whether a right call speaks against a mistake, as empty ones do not.
+
+    Nor do those of single numbers, which hide many mistakes.
+    """
+    is_single = case.kind in CONV and case.seed % 8 == IMPULSES
+    is_empty = case.images == 0 or 0 in (*case.size, *output_size(case))
+    return _is_short(case) and not is_empty and not is_single
 
 
 def _is_short(case: Case) -> bool:

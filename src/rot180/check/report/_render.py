@@ -23,12 +23,12 @@ from rot180.check.report._words import (
     first_wrong,
     lists,
     messages,
-    mistake,
     plural,
     rows,
     scripts,
     slices,
     title,
+    told,
     verdict,
     worked_out,
 )
@@ -74,8 +74,8 @@ def show(
 def _brief(console: Console, report: Report, *, diagnosis: bool) -> None:
     for place, group in enumerate(causes(report.findings), 1):
         more = f", and {len(group) - 1} more by one cause" if len(group) > 1 else ""
-        known = f": {mistake(group[0])}" if diagnosis and mistake(group[0]) else ""
-        _print(console, f"{place}. {title(group[0])}{more}{known}")
+        known = told(group[0], diagnosis=diagnosis)
+        _print(console, f"{place}. {title(group[0])}{more}{known and ': '}{known}")
 
 
 def _in_full(
@@ -168,8 +168,8 @@ def finding_text(group: Sequence[Finding]) -> str:
 
 def _group(console: Console, group: Sequence[Finding], *, diagnosis: bool) -> None:
     _finding(console, group[0], diagnosis=diagnosis)
-    told = [also(finding, diagnosis=diagnosis) for finding in group[1:]]
-    _section(console, "of the same cause", told)
+    others = [also(finding, diagnosis=diagnosis) for finding in group[1:]]
+    _section(console, "of the same cause", others)
 
 
 def _finding(console: Console, finding: Finding, *, diagnosis: bool) -> None:

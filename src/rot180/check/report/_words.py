@@ -38,6 +38,7 @@ __all__ = [
     "scripts",
     "slices",
     "title",
+    "told",
     "verdict",
     "worked_out",
     "wrong_cells",
@@ -238,14 +239,19 @@ def mistake(finding: Finding) -> str:
     return finding.diagnoses[0].text.partition(": ")[2] if finding.diagnoses else ""
 
 
+def told(finding: Finding, *, diagnosis: bool = True) -> str:
+    """Returns what is known of a finding besides its title: the error, the mistake."""
+    raised = finding.failure.message if finding.failure.reason == "raised" else ""
+    known = mistake(finding) if diagnosis else ""
+    return "; ".join(text for text in (raised, known) if text)
+
+
 def also(finding: Finding, *, diagnosis: bool = True) -> str:
     """Returns a finding that has the cause of another in a line."""
     failure = finding.failure
     shown = call(failure.case, failure.function, tuple(failure.operands))
-    if failure.reason == "raised":
-        shown = failure.message
-    known = f"; {mistake(finding)}" if diagnosis and finding.diagnoses else ""
-    return f"{title(finding)}: {shown}{known}"
+    more = told(finding, diagnosis=diagnosis)
+    return f"{title(finding)}: {shown}{more and '; '}{more}"
 
 
 def rows(report: Report) -> Iterator[tuple[str, ...]]:
