@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+from rot180.check._options import require
 from rot180.check._run import check
 from rot180.check.cases import OUTPUTS
 from rot180.check.report import Report, show, write_reproductions
@@ -72,6 +73,7 @@ def assert_conv(
             "assert_conv: pass either a subject or functions\n"
             "  For example assert_conv(my_module), or assert_conv(conv=my_conv)."
         )
+    require(reproductions=reproductions)
     judged = SimpleNamespace(**functions) if subject is None else subject
     report = check(judged, seconds=seconds, **options)
     if report.status:
@@ -103,7 +105,13 @@ def _text(
 ) -> str:
     from rich.console import Console
 
-    files = () if folder is None else write_reproductions(report, Path(folder))
+    files: tuple[str, ...] = ()
+    failed = ""
+    try:
+        if folder is not None:
+            files = write_reproductions(report, Path(folder))
+    except OSError as error:
+        failed = f"the reproductions cannot be written: {error}\n"
     page = io.StringIO()
     show(
         report,
@@ -113,4 +121,4 @@ def _text(
         brief=brief,
         option="reproductions=DIR",
     )
-    return page.getvalue()
+    return page.getvalue() + failed

@@ -73,6 +73,34 @@ def test_an_unknown_keyword_is_refused_with_the_nearest(
     assert f"The nearest is {nearest!r}" in str(info.value)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"seed": -1}, {"seed": 1.5}, {"seed": "a"}, {"seed": True}, {"seconds": "3"},
+        {"seconds": float("inf")}, {"timeout": 0}, {"timeout": None}, {"dtypes": None},
+        {"lacking": 3}, {"only": None}, {"shapes": 3}, {"progress": 3},
+        {"reproductions": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_of_no_use_is_refused_by_name(option: dict[str, Any]) -> None:
+    ((name, value),) = option.items()
+    with pytest.raises(ArgumentError) as info:
+        assert_conv(conv=T.conv, **option)
+    assert str(info.value).startswith(f"check: {name} is {value!r}\n  Use a")
+
+
+def test_a_folder_that_cannot_be_made_hides_no_report(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AssertionError) as info:
+        assert_conv(
+            relu=lambda x: x, seconds=0.2, reproductions=tmp_path / "file" / "found"
+        )
+    text = str(info.value)
+    assert text.startswith("wrong: relu: y; 1 finding")
+    assert "the reproductions cannot be written" in text
+
+
 def test_what_is_no_function_is_refused_as_one() -> None:
     with pytest.raises(ArgumentError, match=r"conv is 3\n.*Pass a function"):
         assert_conv(conv=3)
