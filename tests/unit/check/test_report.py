@@ -291,7 +291,7 @@ VERDICTS = {
     "wrong: conv_backward: dw; conv: y; max_pool; 3 findings": (REPORTS["failing"], 1),
     "wrong: conv; 1 finding": (replace(REPORTS["lenient"], strict=True), 1),
     f"incomplete: {SHORT}": (replace(REPORTS["passing"], incomplete=(SHORT,)), 2),
-    f"incomplete: {SHORT} (and 1 more, listed below)": (
+    f"incomplete: {SHORT} (and 1 more)": (
         replace(REPORTS["passing"], incomplete=(SHORT, "relu was judged once")), 2
     ),
     "incomplete: interrupted": (replace(REPORTS["passing"], problem="interrupted"), 2),
@@ -331,6 +331,17 @@ def test_brief_is_the_verdict_and_a_line_for_each_finding() -> None:
     ]
     told = shown("failing", brief=True, diagnosis=False)
     assert "rotated" not in told
+
+
+def test_invalid_input_that_is_accepted_is_counted_only_if_strict() -> None:
+    both = replace(REPORTS["failing"], findings=(wrong_weights(), lenient()))
+    for strict, count, rule in ((False, 1, "invalid input"), (True, 2, "2 of 2 f")):
+        console = Console(file=io.StringIO(), width=80)
+        show(replace(both, strict=strict), console)
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        assert f"; {count} finding" in text.partition("\n")[0]
+        assert f"--- 1 of {count} finding" in text
+        assert f"--- {rule}" in text
 
 
 def test_findings_of_one_cause_are_told_and_numbered_as_one(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def to_junit(report: Report) -> str:
 
 def _test(report: Report, function: str) -> ElementTree.Element:
     test = _named(report, function)
-    own = [f for f in _counted(report) if f.failure.function == function]
+    own = [f for f in report.counted if f.failure.function == function]
     tally = report.tallies[function]
     if own:
         text = "\n".join(map(finding_text, causes(own)))
@@ -88,17 +88,13 @@ def _plain(text: str) -> str:
     return _NO_XML.sub("?", text)
 
 
-def _counted(report: Report) -> tuple[Finding, ...]:
-    return report.findings if report.strict else report.wrong
-
-
 def to_github(report: Report) -> str:
     """Returns a report as commands that annotate the lines of a change on GitHub."""
     return "\n".join(_annotations(report))
 
 
 def _annotations(report: Report) -> Iterator[str]:
-    for group in causes(_counted(report)):
+    for group in causes(report.counted):
         text = finding_text(group)
         yield _command("error", fault(group[0].failure), text, _place(report, group))
     levels = {"right": "notice", "incomplete": "error", "accepts": "warning"}

@@ -68,6 +68,8 @@ def _known(finding: Finding) -> Diagnosis | None:
 def _needs(finding: Finding, group: Group) -> bool:
     """Whether the smallest case meets a condition that the simplest of all does not."""
     case = finding.failure.case
+    if finding.failure.reason == "invalid":
+        return False
     simplest = make(case.kind, rank=case.rank)
     known = [_known(other) for other in group if _operation(other) == case.kind]
     conditions = [_parts(one) for one in known if one is not None and one.parts]

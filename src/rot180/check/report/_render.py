@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,7 +73,7 @@ def show(
 
 
 def _brief(console: Console, report: Report, *, diagnosis: bool) -> None:
-    for place, group in enumerate(causes(report.findings), 1):
+    for place, group in enumerate(causes(report.counted), 1):
         more = f", and {len(group) - 1} more by one cause" if len(group) > 1 else ""
         known = told(group[0], diagnosis=diagnosis)
         _print(console, f"{place}. {title(group[0])}{more}{known and ': '}{known}")
@@ -90,9 +91,12 @@ def _in_full(
         for line in lines:
             _print(console, line, indent=_INDENT)
     groups = causes(report.findings)
+    number = itertools.count(1)
+    of = plural(len(causes(report.counted)), "finding")
     places = dict(zip(map(id, report.findings), files, strict=False))
-    for i, group in enumerate(groups, 1):
-        _rule(console, f"{i} of {plural(len(groups), 'finding')}")
+    for group in groups:
+        is_counted = group[0] in report.counted
+        _rule(console, f"{next(number)} of {of}" if is_counted else "invalid input")
         _group(console, group, diagnosis=diagnosis)
         named = [places.get(id(finding), "") for finding in group]
         _section(console, "reproduction", [f"in {file}" for file in named if file])

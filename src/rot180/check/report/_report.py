@@ -65,6 +65,11 @@ class Report:
         return tuple(f for f in self.findings if f.failure.reason == "invalid")
 
     @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that make it wrong: all, where invalid input counts."""
+        return self.findings if self.strict else self.wrong
+
+    @property
     def judged(self) -> bool:
         """Whether any call could be judged."""
         return any(tally.passed or tally.failed for tally in self.tallies.values())
@@ -72,7 +77,7 @@ class Report:
     @property
     def status(self) -> Literal[0, 1, 2]:
         """The exit status: 0 right, 1 wrong, 2 not judged in full."""
-        if self.wrong or (self.strict and self.lenient):
+        if self.counted:
             return 1
         is_whole = self.judged and self.problem is None and not self.incomplete
         return 0 if is_whole else 2

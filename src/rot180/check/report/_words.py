@@ -353,10 +353,9 @@ def verdict(report: Report) -> list[str]:
 
 def _headlines(report: Report) -> Iterator[str]:
     """Yields `wrong: ...` or `right: ...`; nothing where it is neither."""
-    counted = report.findings if report.strict else report.wrong
     if report.status == 1:
-        number = len(causes(counted))
-        yield f"wrong: {_places(counted)}; {plural(number, 'finding')}"
+        number = plural(len(causes(report.counted)), "finding")
+        yield f"wrong: {_places(report.counted)}; {number}"
     elif report.status == 0:
         seed = f"(seed {report.seed})"
         right = ", ".join(
@@ -384,7 +383,7 @@ def _unheard(report: Report) -> Iterator[str]:
         yield f"incomplete: {report.problem}"
     elif report.incomplete:
         first, *others = report.incomplete
-        more = f" (and {len(others)} more, listed below)" if others else ""
+        more = f" (and {len(others)} more)" if others else ""
         yield f"incomplete: {first}{more}"
 
 
