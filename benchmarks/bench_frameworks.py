@@ -79,7 +79,8 @@ def page(reports: Sequence[Report]) -> Iterator[str]:
     yield INTRODUCTION.format(day=date.today().isoformat())
     yield from _table(reports)
     for report in reports:
-        yield from ("", to_markdown(report).rstrip("\n"))
+        text = to_markdown(report).removeprefix("## ").rstrip("\n")
+        yield from ("", f"## rot180 check {report.subject}", "", text)
     yield from ("", CLOSING.rstrip("\n"))
     for report in reports:
         known = [d for d in DEFECTS if d.framework == report.subject]

@@ -61,15 +61,15 @@ def test_help_teaches_subjects_examples_and_exit_status() -> None:
         "rot180 check my_conv.py",
         "rot180 check my_conv.py --only conv_backward --without groups",
         "rot180 check my_conv.py --shapes resnet.txt",
-        "0  nothing is wrong in what was judged",
+        "0  everything was judged, and nothing is wrong",
         "1  something is wrong (with --strict, also accepting invalid input)",
-        "2  the check could not run, or nothing could be judged",
+        "2  the check could not run, or something was not judged",
     ):
         assert line in lines
     for option in (
         "profile", "shapes", "seed", "seconds", "timeout", "dtype", "arithmetic",
-        "without", "only", "no-diagnosis", "strict", "json", "markdown",
-        "reproductions",
+        "without", "only", "no-diagnosis", "strict", "format", "brief", "json",
+        "markdown", "reproductions",
     ):  # fmt: skip
         assert f"--{option}" in result.output
     assert "no sandbox" in " ".join(result.output.split())
@@ -100,7 +100,8 @@ def test_wrong_code_ends_with_1_and_shows_the_mistake(subject: Any) -> None:
     text = " ".join(result.output.split())
     assert "relu_backward" in text
     assert "numbers are wrong" in text
-    assert "np.array" in result.output  # the script, as no folder was given
+    assert "import numpy" not in text  # no script, but how to get one
+    assert "--reproductions DIR writes a script" in text
 
 
 @pytest.mark.parametrize("text", [UNFINISHED, "x = 1\n", "import no_such_module\n"])
@@ -137,6 +138,63 @@ def test_markdown_alone_is_on_standard_output(subject: Any) -> None:
     assert result.exit_code == 1
     assert result.stdout.startswith("#")
     assert "relu_backward" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [
+        ("text", "wrong: relu_backward: dx; 1 finding\n"),
+        ("json", "{"),
+        ("markdown", "## wrong: relu\\_backward: dx; 1 finding\n"),
+        ("junit", '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>'),
+        ("github", "::error file="),
+    ],
+)
+def test_every_format_alone_is_on_standard_output(
+    subject: Any, form: str, start: str
+) -> None:
+    result = _check(subject(WRONG), "--format", form)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(start)
+
+
+def test_brief_is_a_few_lines(subject: Any) -> None:
+    result = _check(subject(WRONG), "--brief")
+    first, found, last = result.stdout.splitlines()
+    assert first == "wrong: relu_backward: dx; 1 finding"
+    assert found.startswith("1. relu_backward: dx is wrong")
+    assert last == "exit status 1: something is wrong"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "junit", "--json", "-"), "--format and --json - cannot both"),
+        (("--markdown", "-", "--json", "-"), "--json - and --markdown - cannot both"),
+        (("--format", "junit", "--brief"), "--brief shortens the text"),
+    ],
+)
+def test_only_one_report_can_be_printed(
+    subject: Any, options: tuple[str, ...], message: str
+) -> None:
+    result = _check(subject(RIGHT), *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_run_leaves_nothing_behind(subject: Any, tmp_path: Path) -> None:
+    path = Path(subject(WRONG))
+    (tmp_path / "other.py").write_text("x = 1\n")
+    path.write_text(f"import other\n{WRONG}")
+    environment = child_environment()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(
+        python("-c", "from rot180.cli import main; main()", "check", path.name,
+               "--seconds", "0.5"),
+        cwd=tmp_path, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["my_conv.py", "other.py"]
 
 
 def test_reports_are_written_beside_the_table(subject: Any, tmp_path: Path) -> None:

@@ -14,7 +14,16 @@ from rot180.check._assert import assert_conv
 from rot180.check._run import check
 from rot180.check.cases import Case, cases
 from rot180.check.judge import Diagnosis, Failure, Finding, Tally
-from rot180.check.report import Report, show, to_json, to_markdown, write_reproductions
+from rot180.check.report import (
+    Report,
+    causes,
+    show,
+    to_github,
+    to_json,
+    to_junit,
+    to_markdown,
+    write_reproductions,
+)
 
 __all__ = [
     "Case",
@@ -25,9 +34,12 @@ __all__ = [
     "Tally",
     "assert_conv",
     "cases",
+    "causes",
     "check",
     "show",
+    "to_github",
     "to_json",
+    "to_junit",
     "to_markdown",
     "write_reproductions",
 ]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from rot180.check._options import require
 from rot180.check.cases import (
     OUTPUTS,
     Case,
@@ -90,10 +91,8 @@ def check(
         ArgumentError: An option is out of range.
         DataError: The subject cannot be found, loaded or understood.
     """
-    if not seconds > 0:
-        raise ArgumentError(
-            f"check: seconds is {seconds}\n  Use a number above 0, such as 30."
-        )
+    require(seed=seed, seconds=seconds, timeout=timeout, dtypes=dtypes, only=only)
+    require(lacking=lacking, shapes=shapes, progress=progress)
     _check_names("dtypes", dtypes, ("float32", "float64"))
     _check_names("only", only, tuple(OUTPUTS))
     _check_names("lacking", lacking, (*OUTPUTS, *known_features()))

@@ -108,25 +108,37 @@ _OWN_FAULT: Final = (
     help="Accepting input that means nothing, such as dilation 0, is wrong too.",
 )
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown", "junit", "github"]),
+    help="What is printed: the table, or the report for a program, a page, a build's "
+    "test results, or the changed lines on GitHub.  [default: text]",
+)
+@click.option(
+    "--brief",
+    is_flag=True,
+    help="Print the verdict and a line for each finding, no more.",
+)
+@click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write the report as JSON; - prints it instead of the table.",
+    help="Write the report as JSON, too; - is --format json.",
 )
 @click.option(
     "--markdown",
     "markdown_file",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write the report as Markdown, for a build's summary; - prints it instead.",
+    help="Write it as Markdown, for a build's summary; - is --format markdown.",
 )
 @click.option(
     "--reproductions",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Write a script for each finding, which needs only NumPy and SUBJECT, into "
-    "this folder.  [default: they are printed]",
+    "this folder.  [default: none is written]",
 )
 def check(
     subject: str,
@@ -141,6 +153,8 @@ def check(
     only: tuple[str, ...],
     no_diagnosis: bool,
     strict: bool,
+    form: str | None,
+    brief: bool,
     json_file: str | None,
     markdown_file: str | None,
     reproductions: Path | None,
@@ -159,7 +173,7 @@ def check(
     Every result is compared with an oracle on small integers, on which sums are exact,
     so that no tolerance hides a mistake. What SUBJECT does not have, or answers with
     NotImplementedError, is reported as not supported. A wrong result is shown on the
-    smallest configuration found, with its formula and a script that shows it again.
+    smallest configuration found, with its formula; --reproductions writes a script.
 
     \b
     Examples:
@@ -175,12 +189,13 @@ def check(
 
     \b
     Exit status:
-      0  nothing is wrong in what was judged
+      0  everything was judged, and nothing is wrong
       1  something is wrong (with --strict, also accepting invalid input)
-      2  the check could not run, or nothing could be judged
+      2  the check could not run, or something was not judged
     """  # noqa: D301
-    if json_file == "-" and markdown_file == "-":
-        raise click.UsageError("--json - and --markdown - cannot both print.")
+    printed = _printed(form, json_file, markdown_file)
+    if brief and printed != "text":
+        raise click.UsageError(f"--brief shortens the text, not --format {printed}.")
     try_targets(json_file, markdown_file, reproductions)
     with _ending_with_2():
         from rot180 import check as checking
@@ -201,9 +216,22 @@ def check(
                 strict=strict,
                 progress=progress,
             )
-        targets = Targets(json_file, markdown_file, reproductions)
+        targets = Targets(json_file, markdown_file, reproductions, printed, brief)
         status = targets.deliver(report, diagnosis=not no_diagnosis)
     sys.exit(status)
+
+
+def _printed(form: str | None, json_file: str | None, markdown_file: str | None) -> str:
+    """Returns the one format that goes to standard output."""
+    asked = {
+        "--format": form,
+        "--json -": "json" if json_file == "-" else None,
+        "--markdown -": "markdown" if markdown_file == "-" else None,
+    }
+    given = {option: printed for option, printed in asked.items() if printed}
+    if len(set(given.values())) > 1:
+        raise click.UsageError(f"{' and '.join(given)} cannot both print.")
+    return next(iter(given.values()), "text")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,18 +59,22 @@ def _try_target(option: str, place: Path) -> None:
 
 @dataclass
 class Targets:
-    """Where a report goes: files, and the terminal unless one of them is printed.
+    """Where a report goes: files, a folder, and standard output.
 
     Attributes:
-        json_file: Where the JSON goes; `"-"` is standard output.
+        json_file: Where the JSON goes, besides what is printed.
         markdown_file: Where the Markdown goes, in the same way.
         folder: Where the reproductions go.
+        form: What is printed: `text`, `json`, `markdown`, `junit` or `github`.
+        brief: Whether a line for each finding is enough of the text.
         failed: Whether something could not be written.
     """
 
     json_file: str | None
     markdown_file: str | None
     folder: Path | None
+    form: str = "text"
+    brief: bool = False
     failed: bool = False
 
     def deliver(self, report: Report, *, diagnosis: bool) -> int:
@@ -84,14 +88,31 @@ class Targets:
         with self._noting():
             if self.folder is not None:
                 files = checking.write_reproductions(report, self.folder)
-        with self._noting():
-            _write_report(self.json_file, checking.to_json(report) + "\n")
-        with self._noting():
-            _write_report(self.markdown_file, checking.to_markdown(report))
-        if "-" not in (self.json_file, self.markdown_file):
+        texts: dict[str, Callable[[], str]] = {
+            "text": lambda: self._page(report, diagnosis, files),
+            "json": lambda: checking.to_json(report) + "\n",
+            "markdown": lambda: checking.to_markdown(report, files),
+            "junit": lambda: checking.to_junit(report) + "\n",
+            "github": lambda: checking.to_github(report) + "\n",
+        }
+        for form, file in (("json", self.json_file), ("markdown", self.markdown_file)):
             with self._noting():
-                click.echo(_page(report, diagnosis=diagnosis, files=files), nl=False)
+                if file not in (None, "-"):
+                    Path(str(file)).write_text(texts[form](), encoding="utf-8")
+        with self._noting():
+            click.echo(texts[self.form](), nl=False)
         return 2 if self.failed else report.status
+
+    def _page(self, report: Report, diagnosis: bool, files: tuple[str, ...]) -> str:
+        """Returns the report as it is printed, as wide as the terminal."""
+        from rich.console import Console
+
+        from rot180 import check as checking
+
+        text = io.StringIO()
+        page = Console(file=text, width=Console().width, color_system=None)
+        checking.show(report, page, diagnosis=diagnosis, files=files, brief=self.brief)
+        return text.getvalue()
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
@@ -101,21 +122,3 @@ class Targets:
         except OSError as error:
             self.failed = True
             click.echo(f"Error: the report cannot be written: {error}", err=True)
-
-
-def _page(report: Report, *, diagnosis: bool, files: tuple[str, ...]) -> str:
-    """Returns the report as it is printed, as wide as the terminal."""
-    from rich.console import Console
-
-    from rot180 import check as checking
-
-    page = Console(file=io.StringIO(), width=Console().width, color_system=None)
-    checking.show(report, page, diagnosis=diagnosis, files=files)
-    return page.file.getvalue()  # type: ignore[attr-defined, no-any-return]
-
-
-def _write_report(path: str | None, text: str) -> None:
-    if path == "-":
-        click.echo(text, nl=False)
-    elif path is not None:
-        Path(path).write_text(text, encoding="utf-8")

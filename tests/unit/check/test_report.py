@@ -252,11 +252,124 @@ def test_reasons_are_given_once_and_in_short() -> None:
     lines = lacking(
         replace(
             REPORTS["passing"],
-            unsupported={"flip": long, "groups": "not there", "relu": "not there"},
+            unsupported={"flip": long, "groups": "refused", "rank 3": "refused"},
         )
     )
-    assert lines[1] == "groups, relu: not there"
+    assert lines[1] == "groups, rank 3: refused"
     assert len(lines[0]) < 110
+
+
+def test_of_what_is_not_supported_what_is_alike_is_told_together() -> None:
+    unsupported = {
+        "dilation in conv": "conv has no parameter 'dilation'",
+        "dilation in conv_backward": "conv_backward has no parameter 'dilation'",
+        "flip in conv": "conv has no parameter 'flip'",
+        "flip in conv_backward": "conv_backward has no parameter 'flip'",
+        "max_pool": "not there",
+    }
+    told = lacking(replace(REPORTS["passing"], unsupported=unsupported))
+    assert told == ["dilation, flip in conv, conv_backward: no parameter for it"]
+
+
+def headlines(given: Report) -> set[str]:
+    """The first lines of all forms of a report, which have to be one."""
+    console = Console(file=io.StringIO(), width=200)
+    show(given, console)
+    printed: str = console.file.getvalue()  # type: ignore[attr-defined]
+    marked = to_markdown(given).partition("\n")[0]
+    plain = marked.removeprefix("## ").replace("\\", "")
+    return {
+        printed.partition("\n")[0], plain, json.loads(to_json(given))["verdict"][0]
+    }  # fmt: skip
+
+
+SHORT = "conv_backward: dx was not judged: None was returned"
+VERDICTS = {
+    "right: conv, relu; nothing wrong in 412 configurations (seed 0)": (
+        REPORTS["passing"], 0
+    ),
+    "wrong: conv_backward: dw; conv: y; max_pool; 3 findings": (REPORTS["failing"], 1),
+    "wrong: conv; 1 finding": (replace(REPORTS["lenient"], strict=True), 1),
+    f"incomplete: {SHORT}": (replace(REPORTS["passing"], incomplete=(SHORT,)), 2),
+    f"incomplete: {SHORT} (and 1 more)": (
+        replace(REPORTS["passing"], incomplete=(SHORT, "relu was judged once")), 2
+    ),
+    "incomplete: interrupted": (replace(REPORTS["passing"], problem="interrupted"), 2),
+    "incomplete: nothing was judged: no call gave a result": (
+        replace(REPORTS["passing"], tallies={"conv": Tally(0, 0, 9)}), 2
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("headline", VERDICTS)
+def test_the_first_line_says_right_wrong_or_incomplete_and_of_what(
+    headline: str,
+) -> None:
+    given, status = VERDICTS[headline]
+    assert headlines(given) == {headline}
+    assert given.status == status
+
+
+def test_what_was_not_judged_in_full_is_in_the_table_and_below_it() -> None:
+    given = replace(REPORTS["failing"], incomplete=("relu was judged once", SHORT))
+    console = Console(file=io.StringIO(), width=80)
+    show(given, console)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert re.search(r"^ relu .* incomplete$", text, re.MULTILINE)
+    assert f"Not judged in full:\n  relu was judged once\n  {SHORT}\n" in text
+    assert "incomplete: relu was judged once (and 1 more" in text.splitlines()[1]
+
+
+def test_brief_is_the_verdict_and_a_line_for_each_finding() -> None:
+    assert shown("failing", width=200, brief=True).splitlines() == [
+        "wrong: conv_backward: dw; conv: y; max_pool; 3 findings",
+        "1. conv_backward: dw is wrong (14 configurations): "
+        "comes out rotated by 180 degrees",
+        "2. conv: y holds NaN (1 configuration)",
+        "3. max_pool ends the process (3 configurations)",
+        "exit status 1: something is wrong",
+    ]
+    told = shown("failing", brief=True, diagnosis=False)
+    assert "rotated" not in told
+
+
+def test_invalid_input_that_is_accepted_is_counted_only_if_strict() -> None:
+    both = replace(REPORTS["failing"], findings=(wrong_weights(), lenient()))
+    for strict, count, rule in ((False, 1, "invalid input"), (True, 2, "2 of 2 f")):
+        console = Console(file=io.StringIO(), width=80)
+        show(replace(both, strict=strict), console)
+        text: str = console.file.getvalue()  # type: ignore[attr-defined]
+        assert f"; {count} finding" in text.partition("\n")[0]
+        assert f"--- 1 of {count} finding" in text
+        assert f"--- {rule}" in text
+
+
+def test_findings_of_one_cause_are_told_and_numbered_as_one(tmp_path: Path) -> None:
+    found = wrong_weights()
+    failure = replace(found.failure, function="conv_weight_grad")
+    both = report(found, replace(found, failure=failure), tallies={"conv": Tally(1)})
+    console = Console(file=io.StringIO(), width=200)
+    files = write_reproductions(both, tmp_path)
+    show(both, console, files=files)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "--- 1 of 1 finding -" in text
+    assert text.count("first wrong:") == 1
+    assert "of the same cause:\n    conv_weight_grad: dw is wrong (14 config" in text
+    assert [Path(file).name for file in files] == [
+        "1-conv_backward-dw-values.py",
+        "1.2-conv_weight_grad-dw-values.py",
+    ]
+    assert all(f"in {file}" in text and Path(file).is_file() for file in files)
+    assert json.loads(to_json(both))["causes"] == [[0, 1]]
+    assert to_markdown(both, files).count("\n### ") == 1
+
+
+def test_a_terminal_too_narrow_for_the_table_gets_it_in_words() -> None:
+    text = shown("failing", width=40)
+    assert "conv: wrong, 299 passed, 1 failed, 12\n    unsupported\n" in text
+    assert "relu_backward: not judged, 0 passed," in text
+    wide = [line for line in text.split("\n") if len(line) > 40]
+    assert all(re.fullmatch("[ 0-9!inf-]+", line) for line in wide)  # rows of numbers
 
 
 def test_a_profile_cut_short_says_so() -> None:

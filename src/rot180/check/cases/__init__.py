@@ -8,6 +8,7 @@ from rot180.check.cases._case import (
     Kind,
     altered,
     fitted,
+    make,
     parameters,
 )
 from rot180.check.cases._corners import IMPULSES, corners
@@ -40,6 +41,7 @@ __all__ = [
     "every_cell",
     "fitted",
     "known_features",
+    "make",
     "parameters",
     "plain",
     "read_shapes",

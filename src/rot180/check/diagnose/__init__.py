@@ -14,15 +14,15 @@ from dataclasses import replace
 from typing import Final
 
 from rot180.check.cases import Case
-from rot180.check.diagnose._conditions import Condition, condition
+from rot180.check.diagnose._conditions import Condition, condition, holds
 from rot180.check.diagnose._match import MISTAKES, Match, matches, seen, showing
 from rot180.check.diagnose._mistake import Seen
-from rot180.check.diagnose._shapes import shape_texts
+from rot180.check.diagnose._shapes import SHARED, shape_texts
 from rot180.check.diagnose._shrink import shrink
 from rot180.check.diagnose._where import place
 from rot180.check.judge import Diagnosis, Failure
 
-__all__ = ["KINDS_OF_MISTAKES", "diagnose", "kind_of", "shrink"]
+__all__ = ["KINDS_OF_MISTAKES", "SHARED", "diagnose", "holds", "kind_of", "shrink"]
 
 _SPECIAL: Final[Mapping[str, int]] = {
     "special-channel-count": 17,
@@ -80,7 +80,7 @@ def diagnose(
     if known and known[0].refuted > 0 and not special:
         found[0] = _narrowed(found[0], known[0], about, right, first)
     found += _of_shapes(failures, label)
-    if told is not None:
+    if told is not None and all(known.parts != told.parts for known in found):
         found.insert(0 if special else len(found), told)
     if not known and not earlier:
         found += _of_place(about, label, len(failures))
@@ -136,7 +136,7 @@ def _of_condition(found: Condition, label: str, of: int) -> Diagnosis:
         name = "special-channel-count"
     elif label in ("dx", "gx") and set(found.parts) == {"groups > 1", "stride > 1"}:
         name = "grouped-strided"
-    return Diagnosis(name, f"{label}: {found.text}", found.wrong, of)
+    return Diagnosis(name, f"{label}: {found.text}", found.wrong, of, found.parts)
 
 
 def _of_shapes(failures: Sequence[Failure], label: str) -> list[Diagnosis]:
@@ -146,9 +146,14 @@ def _of_shapes(failures: Sequence[Failure], label: str) -> list[Diagnosis]:
     for text in (text for each in texts for text in each):
         counts[text] = counts.get(text, 0) + 1
     best = sorted(counts, key=lambda text: -counts[text])[:1]
+    parts = {shared.shape: (shared.statement,) for shared in SHARED}
     return [
         Diagnosis(
-            f"{label}-shape", f"{label}: shape: {text}", counts[text], len(failures)
+            f"{label}-shape",
+            f"{label}: shape: {text}",
+            counts[text],
+            len(failures),
+            parts.get(text, ()),
         )
         for text in best
         if counts[text] >= 0.6 * len(texts)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from rot180.check.cases import CONV, Case
+from rot180.check.diagnose._shapes import SHARED
 from rot180.check.diagnose._sums import Array
 
-__all__ = ["Condition", "condition"]
+__all__ = ["Condition", "condition", "holds"]
 
 # Fewer tell nothing; two that are wrong tell something only if much is right, and of
 # what is known to go wrong.
@@ -125,6 +126,7 @@ _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("dilations differ", _differs("dilation")),
     ("kernel is not square", _differs("kernel_size")),
     ("paddings differ", _differs("padding")),
+    *((shared.statement, shared.differs) for shared in SHARED),
     ("image is not square", _differs("size")),
     ("an extent is 0", lambda c: 0 in c.size),
     ("an extent is 1", lambda c: 1 in c.size),
@@ -201,6 +203,11 @@ def _by_size(field: str, name: str) -> Iterator[_Statement]:
 
 def _is_one(rest: int) -> bool:
     return rest == 1
+
+
+def holds(parts: Collection[str], case: Case) -> bool:
+    """Whether all statements, by their texts, are true of a case."""
+    return {s.text for s in _statements([case]) if s.test(case)}.issuperset(parts)
 
 
 def condition(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -231,6 +232,7 @@ def needed(function: str, output: str) -> tuple[str, ...]:
     return ("dy", "x") if function.endswith("backward") else ("x",)
 
 
+@lru_cache(maxsize=4096)
 def window_of(case: Case) -> tuple[Dim, ...]:
     """Returns the window of the convolution whose input is the larger side."""
     return tuple(_dims(case))

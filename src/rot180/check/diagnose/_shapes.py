@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from rot180.check.diagnose._problem import canonical, window_of
 from rot180.check.diagnose._sums import Dim
 from rot180.check.judge import Failure
 
-__all__ = ["shape_texts"]
+__all__ = ["SHARED", "shape_texts"]
 
 Rule = Callable[[Dim], int]
 
@@ -53,6 +53,61 @@ _ALTERED: Final[tuple[tuple[str, Callable[[Dim], Dim]], ...]] = (
         "the dilation counts for k taps, not k - 1",
         _of(low=lambda d: d.low - d.dilation + 1),
     ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An extent of one dimension that is taken for all of them.
+
+    Attributes:
+        shape: What it explains of a wrong shape.
+        statement: What it says of a configuration on which it shows in shapes.
+        wider: The statement about all on which it may show.
+        fields: Those of a dimension that are the same for all.
+        place: Of the dimension that they are taken from.
+    """
+
+    shape: str
+    statement: str
+    wider: str
+    fields: tuple[str, ...]
+    place: int
+
+    def extents(self, case: Case) -> tuple[int, ...]:
+        """Returns the extents that the output has then."""
+        dims = window_of(case)
+        taken = {name: getattr(dims[self.place], name) for name in self.fields}
+        return tuple(_output(case, replace(d, **taken), d.rest) for d in dims)
+
+    def differs(self, case: Case) -> bool:
+        """Whether they are others than the right ones."""
+        if case.kind == "relu":
+            return False
+        right = tuple(_output(case, d, d.rest) for d in window_of(case))
+        return self.extents(case) != right
+
+
+def _output(case: Case, dim: Dim, rest: int) -> int:
+    if case.kind == "conv_transpose":
+        return dim.reach + rest
+    return _ceil(dim) if case.ceil_mode else _windows(dim)
+
+
+_SIZE: Final = ("size", "count")
+SHARED: Final = tuple(
+    Shared(
+        f"the {one} is computed from the {of}{other}",
+        f"the {one} is not what the {of}{other} gives",
+        f"{what} is not square",
+        fields,
+        place,
+    )
+    for of, what, fields in (
+        ("", "image", _SIZE),
+        ("filter's ", "kernel", ("taps",)),
+    )
+    for one, other, place in (("width", "height", 0), ("height", "width", -1))
 )
 
 
@@ -109,6 +164,7 @@ def _of_window(failure: Failure) -> Iterator[str]:
     for text, rule in _rules(case):
         if tuple(rule(dim) for dim in dims) == extents:
             yield text
+    yield from (s.shape for s in SHARED if s.extents(case) == extents)
 
 
 def _of_reach(failure: Failure) -> Iterator[str]:

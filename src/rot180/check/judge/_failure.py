@@ -68,12 +68,14 @@ class Diagnosis:
         text: One line: what is wrong, and where.
         explained: How many of the failures that were looked at it explains.
         of: How many were looked at.
+        parts: The statements about configurations that hold together, of a condition.
     """
 
     name: str
     text: str
     explained: int
     of: int
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

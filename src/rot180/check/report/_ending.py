@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from string import Template
 from typing import Any, Final
 
 from rot180.check.cases import OUTPUTS
-from rot180.check.judge import Failure, Reason, arguments
+from rot180.check.judge import Failure, arguments
 from rot180.check.report._definition import shape, sums
 from rot180.check.report._literal import array_literal, literal
 from rot180.check.report._loops import definition, maxima
@@ -25,9 +26,13 @@ def ending(failure: Failure, seconds: float) -> Lines:
         failure: What went wrong; its operands are variables of the script by now.
         seconds: After how long a call that does not return is ended.
     """
-    if stands_for_itself(failure):
-        return _LAWS[failure.law](failure)
-    return _ENDINGS[failure.reason](failure, seconds)
+    is_law = stands_for_itself(failure)
+    name = failure.law if is_law else failure.reason
+    if failure.reason == "wrote" and failure.output == EARLIER:
+        name = EARLIER
+    if name in _ENDINGS:
+        return _ENDINGS[name](failure)
+    return _filled(failure, name, seconds)
 
 
 def stands_for_itself(failure: Failure) -> bool:
@@ -68,7 +73,77 @@ def _outputs(failure: Failure) -> tuple[str, ...]:
     return (failure.output,) if failure.output else OUTPUTS[failure.function]
 
 
-def _values(failure: Failure, seconds: float) -> Lines:
+# Endings of one form, in which `$call` is the call and `$chosen` the output of it.
+_TEXTS: Final[Mapping[str, str]] = {
+    "raised": "print($call)  # raises",
+    "died": "print($call)  # ends the process",
+    "timeout": """\
+# The call does not return. After $seconds seconds it is shown where it
+# is, and the process ends with status 1.
+faulthandler.dump_traceback_later($seconds, exit=True)
+print($call)
+faulthandler.cancel_dump_traceback_later()""",
+    "shape": """\
+got = np.shape($chosen)
+print("got shape", got, "expected", $wanted)
+assert got == $wanted, got""",
+    "dtype": """\
+got = np.asarray($chosen).dtype
+print("got", got, "expected $dtype")
+assert got == "$dtype", got""",
+    "repeat": """\
+# Which runs differ depends on the machine and its load, so there are many.
+first = np.array($chosen)
+for run in range(200):
+    if hasattr(subject, "set_num_threads"):
+        subject.set_num_threads(1 + run % 8)
+    again = np.array($chosen)
+    if again.tobytes() != first.tobytes():
+        print("first:", first, f"run {run}:", again, sep="\\n")
+        raise AssertionError(f"run {run} differs from the first")""",
+    "invalid": """\
+try:
+    got = $call
+except Exception as refusal:
+    print("refused:", refusal)
+else:
+    print("accepted, with the result:", got, sep="\\n")
+    raise AssertionError("input that means nothing was accepted")""",
+    EARLIER: """\
+$call
+for result, copy in zip(results, copies):
+    print("before:", copy, "after:", np.asarray(result), sep="\\n")
+for result, copy in zip(results, copies):
+    same = np.asarray(result).tobytes() == copy.tobytes()
+    assert same, "the second call changed the result of the first"
+""",
+    "sum": """\
+# The law: every number of dy is handed on whole, so that the sums are equal,
+# but for the rounding of the additions.
+got = np.asarray($call)
+of_dx, of_dy = got.sum(dtype="float64"), dy.sum(dtype="float64")
+eps = np.finfo("$dtype").eps
+allowed = 64 * eps * abs(dy).sum(dtype="float64")
+print("dx:", got, "sum of dx:", of_dx, "sum of dy:", of_dy, sep="\\n")
+assert abs(of_dx - of_dy) <= allowed, f"{of_dx} is not {of_dy}"
+""",
+}
+
+
+def _filled(failure: Failure, name: str, seconds: float) -> Lines:
+    text, case, output = _TEXTS[name], failure.case, _outputs(failure)[0]
+    fields: dict[str, Callable[[], str]] = {
+        "call": lambda: call(failure),
+        "chosen": lambda: _call_for(failure, output),
+        "wanted": lambda: literal(shape(case, output)),
+        "dtype": lambda: case.dtype,
+        "seconds": lambda: f"{seconds:g}",
+    }
+    given = {field: get() for field, get in fields.items() if f"${field}" in text}
+    return Template(text).substitute(given).splitlines()
+
+
+def _values(failure: Failure) -> Lines:
     lines: Lines = []
     for output in _outputs(failure):
         lines += ["# The definition, one product at a time:"]
@@ -105,26 +180,7 @@ def _comparison(failure: Failure) -> Lines:
     ]
 
 
-def _shape(failure: Failure, seconds: float) -> Lines:
-    output = _outputs(failure)[0]
-    wanted = literal(shape(failure.case, output))
-    return [
-        f"got = np.shape({_call_for(failure, output)})",
-        f'print("got shape", got, "expected", {wanted})',
-        f"assert got == {wanted}, got",
-    ]
-
-
-def _dtype(failure: Failure, seconds: float) -> Lines:
-    dtype = failure.case.dtype
-    return [
-        f"got = np.asarray({_call_for(failure, _outputs(failure)[0])}).dtype",
-        f'print("got", got, "expected {dtype}")',
-        f'assert got == "{dtype}", got',
-    ]
-
-
-def _type(failure: Failure, seconds: float) -> Lines:
+def _type(failure: Failure) -> Lines:
     outputs = OUTPUTS[failure.function]
     lines = [f"got = {call(failure)}", 'print("got", type(got))']
     if len(outputs) > 1:
@@ -144,27 +200,7 @@ def _type(failure: Failure, seconds: float) -> Lines:
     ]
 
 
-def _raised(failure: Failure, seconds: float) -> Lines:
-    return [f"print({call(failure)})  # raises"]
-
-
-def _died(failure: Failure, seconds: float) -> Lines:
-    return [f"print({call(failure)})  # ends the process"]
-
-
-def _timeout(failure: Failure, seconds: float) -> Lines:
-    return [
-        f"# The call does not return. After {seconds:g} seconds it is shown where it",
-        "# is, and the process ends with status 1.",
-        f"faulthandler.dump_traceback_later({seconds:g}, exit=True)",
-        f"print({call(failure)})",
-        "faulthandler.cancel_dump_traceback_later()",
-    ]
-
-
-def _wrote(failure: Failure, seconds: float) -> Lines:
-    if failure.output == EARLIER:
-        return _wrote_result(failure)
+def _wrote(failure: Failure) -> Lines:
     names = list(needed(failure))
     pairs = ", ".join(f'"{name}": {name}' for name in names)
     return [
@@ -178,18 +214,6 @@ def _wrote(failure: Failure, seconds: float) -> Lines:
     ]
 
 
-def _wrote_result(failure: Failure) -> Lines:
-    """A call that overwrites `results` of the first, of which there are `copies`."""
-    return [
-        f"{call(failure)}",
-        "for result, copy in zip(results, copies):",
-        '    print("before:", copy, "after:", np.asarray(result), sep="\\n")',
-        "for result, copy in zip(results, copies):",
-        "    same = np.asarray(result).tobytes() == copy.tobytes()",
-        '    assert same, "the second call changed the result of the first"',
-    ]
-
-
 def kept(failure: Failure) -> Lines:
     """Returns the lines of a first call whose results are kept, and copied."""
     several = len(OUTPUTS[failure.function]) > 1
@@ -197,46 +221,6 @@ def kept(failure: Failure) -> Lines:
     return [
         f"results = [result for result in {results} if result is not None]",
         "copies = [np.array(result) for result in results]",
-    ]
-
-
-def _repeat(failure: Failure, seconds: float) -> Lines:
-    output = _outputs(failure)[0]
-    return [
-        "# Which runs differ depends on the machine and its load, so there are many.",
-        f"first = np.array({_call_for(failure, output)})",
-        "for run in range(200):",
-        '    if hasattr(subject, "set_num_threads"):',
-        "        subject.set_num_threads(1 + run % 8)",
-        f"    again = np.array({_call_for(failure, output)})",
-        "    if again.tobytes() != first.tobytes():",
-        '        print("first:", first, f"run {run}:", again, sep="\\n")',
-        '        raise AssertionError(f"run {run} differs from the first")',
-    ]
-
-
-def _invalid(failure: Failure, seconds: float) -> Lines:
-    return [
-        "try:",
-        f"    got = {call(failure)}",
-        "except Exception as refusal:",
-        '    print("refused:", refusal)',
-        "else:",
-        '    print("accepted, with the result:", got, sep="\\n")',
-        '    raise AssertionError("input that means nothing was accepted")',
-    ]
-
-
-def _law_of_sums(failure: Failure) -> Lines:
-    return [
-        "# The law: every number of dy is handed on whole, so that the sums are equal,",
-        "# but for the rounding of the additions.",
-        f"got = np.asarray({call(failure)})",
-        'of_dx, of_dy = got.sum(dtype="float64"), dy.sum(dtype="float64")',
-        f'eps = np.finfo("{failure.case.dtype}").eps',
-        'allowed = 64 * eps * abs(dy).sum(dtype="float64")',
-        'print("dx:", got, "sum of dx:", of_dx, "sum of dy:", of_dy, sep="\\n")',
-        'assert abs(of_dx - of_dy) <= allowed, f"{of_dx} is not {of_dy}"',
     ]
 
 
@@ -254,20 +238,11 @@ def _law_of_ties(failure: Failure) -> Lines:
 
 
 # Laws that a single call can break, where several results are right.
-_LAWS: Final[Mapping[str, Callable[[Failure], Lines]]] = {
-    "sum": _law_of_sums,
-    "ties": _law_of_ties,
-}
-_ENDINGS: Final[Mapping[Reason, Callable[[Failure, float], Lines]]] = {
+_LAWS: Final = ("sum", "ties")
+_ENDINGS: Final[Mapping[str, Callable[[Failure], Lines]]] = {
     "values": _values,
     "nan": _values,
-    "shape": _shape,
-    "dtype": _dtype,
     "type": _type,
-    "raised": _raised,
-    "died": _died,
-    "timeout": _timeout,
     "wrote": _wrote,
-    "repeat": _repeat,
-    "invalid": _invalid,
+    "ties": _law_of_ties,
 }

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rot180.check.judge import Finding, Tally
+from rot180.check.report._causes import causes
 from rot180.check.report._report import Report
 from rot180.check.report._words import (
+    also,
     call,
     diagnoses,
     exit_status,
     facts,
-    lacking,
-    laws,
+    lists,
+    messages,
     plural,
     remark,
     rows,
+    scripts,
     title,
     verdict,
     worked_out,
@@ -39,9 +42,10 @@ def to_json(report: Report) -> str:
 
     - `format`: 1; another number where a key changes its meaning.
     - `subject`, `versions`, `profile`, `seed`, `dtypes`, `arithmetic`, `seconds`,
-      `configurations`, `planned`, `strict`, `unsupported`, `notes`, `problem`: as the
-      attributes of `Report`.
-    - `status`: the exit status; `verdict`: the last lines, as text.
+      `configurations`, `planned`, `strict`, `incomplete`, `unsupported`, `notes`,
+      `problem`: as the attributes of `Report`.
+    - `verdict`: the first lines, as text; `status`: the exit status.
+    - `causes`: lists of places in `findings`, of those that have one cause each.
     - `functions`, `laws`: by name, `{"passed", "failed", "unsupported"}`.
     - `findings`: a list of objects with `title`, `function`, `output`, `reason`,
       `message`, `remark`, `law`, `count`, `call`, `case`, `first`, `formula`, `cell`,
@@ -58,6 +62,8 @@ def to_json(report: Report) -> str:
 def _report(report: Report) -> dict[str, Any]:
     return {
         "format": FORMAT,
+        "verdict": verdict(report),
+        "status": report.status,
         "subject": report.subject,
         "versions": dict(report.versions),
         "profile": report.profile,
@@ -68,15 +74,20 @@ def _report(report: Report) -> dict[str, Any]:
         "configurations": report.configurations,
         "planned": report.planned,
         "strict": report.strict,
-        "status": report.status,
-        "verdict": verdict(report),
+        "incomplete": list(report.incomplete),
         "functions": _tallies(report.tallies),
         "laws": _tallies(report.laws),
         "unsupported": dict(report.unsupported),
         "notes": list(report.notes),
         "problem": report.problem,
+        "causes": _places(report),
         "findings": [_finding(finding) for finding in report.findings],
     }
+
+
+def _places(report: Report) -> list[list[int]]:
+    places = {id(finding): i for i, finding in enumerate(report.findings)}
+    return [[places[id(f)] for f in group] for group in causes(report.findings)]
 
 
 def _tallies(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
@@ -126,56 +137,56 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def to_markdown(report: Report) -> str:
-    """Returns a report as Markdown, for the summary of a build or a page."""
-    return "\n".join(_markdown(report)) + "\n"
+def to_markdown(report: Report, files: Sequence[str] = ()) -> str:
+    """Returns a report as Markdown, for the summary of a build or a page.
+
+    Args:
+        report: What a run found.
+        files: Where the reproductions were written, one for each finding.
+    """
+    return "\n".join(_markdown(report, files)) + "\n"
 
 
-def _markdown(report: Report) -> Iterator[str]:
-    yield f"## rot180 check {_inline(report.subject)}"
-    yield ""
-    yield from (f"**{_inline(line)}**  " for line in verdict(report))
+def _markdown(report: Report, files: Sequence[str]) -> Iterator[str]:
+    first, *others = verdict(report)
+    yield from (f"## {_inline(first)}", "")
+    yield from (f"**{_inline(line)}**  " for line in others)
     yield f"{exit_status(report)}"
     yield ""
     yield (
-        f"Profile {report.profile}, seed {report.seed}, {', '.join(report.dtypes)}; "
+        f"rot180 check {_inline(report.subject)}: profile {report.profile}, seed "
+        f"{report.seed}, {', '.join(report.dtypes)}; "
         f"{plural(report.configurations, 'configuration')}, {report.seconds:.1f} s. "
         f"{_inline(report.arithmetic[:1].upper() + report.arithmetic[1:])}."
     )
-    if report.versions:
-        versions = (f"{name} {text}" for name, text in report.versions.items())
-        yield f"Versions: {_inline(', '.join(versions))}."
+    versions = (f"{name} {text}" for name, text in report.versions.items())
+    yield f"Versions: {_inline(', '.join(versions))}."
     if report.tallies:
         yield from ("", *_table(report))
-    yield from _lists(report)
-    for finding in report.findings:
-        yield from ("", *_section(finding))
+    for heading, lines in lists(report):
+        yield from ("", f"{heading}:", "")
+        yield from (f"- {_inline(line)}" for line in lines)
+    places = dict(zip(map(id, report.findings), files, strict=False))
+    for group in causes(report.findings):
+        yield from ("", *_section(group, [places.get(id(f), "") for f in group]))
+    if report.findings and not files:
+        yield from ("", _inline(scripts("--reproductions DIR")))
 
 
 def _table(report: Report) -> Iterator[str]:
-    yield "| function | passed | failed | unsupported | verdict |"
-    yield "|---|---:|---:|---:|---|"
-    for row in rows(report):
+    header, *body = rows(report)
+    yield f"| {' | '.join(header)} |"
+    yield f"|---|{'---:|' * (len(header) - 2)}---|"
+    for row in body:
         yield f"| {' | '.join(map(_inline, row))} |"
 
 
-def _lists(report: Report) -> Iterator[str]:
-    groups = {
-        "Not supported, and so not judged": lacking(report),
-        "Laws": laws(report),
-        "Notes": list(report.notes),
-    }
-    for heading, lines in groups.items():
-        if lines:
-            yield from ("", f"{heading}:", "")
-            yield from (f"- {_inline(line)}" for line in lines)
-
-
-def _section(finding: Finding) -> Iterator[str]:
+def _section(group: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
+    finding, *others = group
     failure = finding.failure
     yield f"### {_inline(title(finding))}"
     yield ""
-    for text in filter(None, (failure.message, remark(failure))):
+    for text in messages(failure):
         yield from (_inline(text), "")
     for line in diagnoses(finding):
         yield f"- diagnosis: {_inline(line)}"
@@ -184,14 +195,17 @@ def _section(finding: Finding) -> Iterator[str]:
     smallest = call(failure.case, failure.function, tuple(failure.operands))
     lines = [smallest, f"# {facts(failure)}", finding.formula, worked_out(failure)]
     yield from _fenced("text", "\n".join(line for line in lines if line))
-    if finding.reproduction:
-        yield from ("", "<details><summary>Reproduction</summary>", "")
-        yield from _fenced("py", finding.reproduction.rstrip("\n"))
-        yield from ("", "</details>")
+    told = {
+        "Of the same cause": list(map(also, others)),
+        "Reproduction": [file for file in files if file],
+    }
+    for heading, items in told.items():
+        if items:
+            yield from ("", f"{heading}:", "")
+            yield from (f"- {_inline(item)}" for item in items)
 
 
 def _fenced(language: str, text: str) -> Iterator[str]:
-    """A code block; `py` is coloured as Python is, but no page's test runs it."""
     fence = "```" if "```" not in text else "`````"
     yield from (f"{fence}{language}", text, fence)
 
@@ -205,11 +219,19 @@ def _inline(text: str) -> str:
 
 
 def file_names(report: Report) -> tuple[str, ...]:
-    """Returns a file name for each finding's reproduction: `1-conv-y-values.py`."""
+    """Returns a file name for each finding's reproduction, by the number of its cause.
+
+    `1-conv-y-values.py`; others of the same cause are `1.2-conv_backward-dw-values.py`.
+    """
+    numbers = {
+        id(finding): f"{i}.{j}" if j > 1 else f"{i}"
+        for i, group in enumerate(causes(report.findings), 1)
+        for j, finding in enumerate(group, 1)
+    }
+    failures = [(numbers[id(found)], found.failure) for found in report.findings]
     return tuple(
-        "-".join(part for part in (str(i), f.function, f.output, f.reason) if part)
-        + ".py"
-        for i, f in enumerate((finding.failure for finding in report.findings), 1)
+        "-".join(part for part in (i, f.function, f.output, f.reason) if part) + ".py"
+        for i, f in failures
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rot180 import ops
 from rot180.check.cases import Case
 from rot180.check.report._definition import counted, shape, sums
 from rot180.check.report._formula import formula
-from rot180.notation import Access, Affine, Sum
+from rot180.notation import Access, Sum
 
 __all__ = ["definition", "maxima"]
 
 Lines = list[str]
+Span = tuple[int, int]
 _INDENT: Final = "    "
 
 
@@ -52,26 +53,24 @@ def _relu(case: Case, output: str) -> Lines:
 
 
 def _sum(case: Case, part: Sum) -> Lines:
-    loop = _Loop(case, part)
-    factors = " * ".join(loop.text(factor) for factor in part.formula.factors)
-    return loop.around(f"expected{loop.place(part.formula.out)} += {factors}")
+    factors = " * ".join(map(str, part.formula.factors))
+    return _loop(case, part, f"expected{_place(part.formula.out)} += {factors}")
 
 
 def _max_pool(case: Case, part: Sum) -> Lines:
-    loop = _Loop(case, part)
-    here, (x,) = f"expected{loop.place(part.formula.out)}", part.formula.factors
-    return loop.around(f"{here} = np.maximum({here}, {loop.text(x)})")
+    here, (x,) = f"expected{_place(part.formula.out)}", part.formula.factors
+    return _loop(case, part, f"{here} = np.maximum({here}, {x})")
 
 
 def _selected(case: Case, part: Sum) -> Lines:
     """The gradient of maximum pooling; the first of equals is the largest."""
-    loop = _Loop(case, part)
     (dy,), x = part.formula.factors, part.formula.out
-    here, there = loop.place(dy)[1:-1], loop.place(x)[1:-1]
     return [
         "largest = {}  # by window: where its largest value stands",
-        *loop.around(
-            f"window, place = ({here}), ({there})",
+        *_loop(
+            case,
+            part,
+            f"window, place = ({_place(dy)[1:-1]}), ({_place(x)[1:-1]})",
             "if window not in largest or x[place] > x[largest[window]]:",
             "    largest[window] = place",
         ),
@@ -83,95 +82,70 @@ def _selected(case: Case, part: Sum) -> Lines:
 def maxima(case: Case) -> Lines:
     """Returns lines that compute `is_maximum`: where a window has its largest value."""
     (part,) = sums(case, "max_pool", "y")
-    loop = _Loop(case, part)
     (x,) = part.formula.factors
-    here, there = loop.place(part.formula.out), loop.place(x)
-    raised = f"largest{here} = np.maximum(largest{here}, x{there})"
+    here = f"largest{_place(part.formula.out)}"
     return [
         _new("largest", shape(case, "y"), "-np.inf"),
-        *loop.around(raised),
+        *_loop(case, part, f"{here} = np.maximum({here}, {x})"),
         "is_maximum = np.zeros(x.shape, bool)",
-        *loop.around(f"is_maximum{there} |= x{there} == largest{here}"),
+        *_loop(case, part, f"is_maximum{_place(x)} |= {x} == {here}"),
     ]
 
 
 def _avg_pool(case: Case, part: Sum, output: str) -> Lines:
     if case.divisor_override is not None:
-        lines = _sum(case, part)
-        return [*lines, f"expected /= {case.divisor_override}"]
+        return [*_sum(case, part), f"expected /= {case.divisor_override}"]
     forward = sums(case, "avg_pool", "y")[0]
-    lines = [_new("count", shape(case, "y")), *_count(case, forward)]
-    lines.append("count = np.maximum(count, 1)")
+    counting = f"count{_place(forward.formula.out)} += 1"
+    lines = [
+        _new("count", shape(case, "y")),
+        *_loop(case, forward, counting, region=counted(case)),
+        "count = np.maximum(count, 1)",
+    ]
     if output == "y":
         return [*lines, *_sum(case, part), "expected /= count"]
-    loop = _Loop(case, part)
     (dy,) = part.formula.factors
-    share = f"{loop.text(dy)} / count{loop.place(dy)}"
-    place = loop.place(part.formula.out)
-    return [*lines, *loop.around(f"expected{place} += {share}")]
+    share = f"expected{_place(part.formula.out)} += {dy} / count{_place(dy)}"
+    return [*lines, *_loop(case, part, share)]
 
 
-def _count(case: Case, part: Sum) -> Lines:
-    """How many positions each window takes in."""
-    loop = _Loop(case, part, counted(case))
-    return loop.around(f"count{loop.place(part.formula.out)} += 1")
+def _place(access: Access) -> str:
+    return f"[{', '.join(map(str, access.axes))}]"
 
 
-class _Loop:
-    """The loops of a sum, and the condition under which its window lies inside.
+def _loop(case: Case, part: Sum, *body: str, region: Sequence[Span] = ()) -> Lines:
+    """The loops of a sum, the condition that its positions exist, and `body` inside.
 
-    Positions of the window that may lie outside have names of their own, `h i j`; only
-    these are looked at.
+    Args:
+        case: The configuration.
+        part: The sum.
+        body: What is done for each product.
+        region: From where to where the dimensions of `x` go; as they do, by default.
     """
+    indices = part.formula.indices
+    counts = ", ".join(str(part.extents[index]) for index in indices)
+    target = ", ".join(indices) + ("," if len(indices) == 1 else "")
+    guards = dict.fromkeys(
+        guard
+        for access in part.formula.accesses
+        for guard in _guards(case, part, access, region)
+    )
+    lines = list(body)
+    if guards:
+        lines = [f"if {' and '.join(guards)}:", *(_INDENT + line for line in body)]
+    head = f"for {target} in np.ndindex({counts}):"
+    return [head, *(_INDENT + line for line in lines)]
 
-    def __init__(
-        self, case: Case, part: Sum, inside: Sequence[tuple[int, int]] | None = None
-    ) -> None:
-        """Names the positions that may lie outside; `inside` says where inside is."""
-        self._sum = part
-        self._names: dict[Affine, str] = {}
-        self._conditions: Lines = []
-        for access in part.formula.accesses:
-            extents = shape(case, access.tensor)
-            spatial = ops.spatial_axes(case.layout, case.rank + 2)
-            shift = 1 if case.images is None else 0
-            for axis, (position, extent) in enumerate(
-                zip(access.axes, extents, strict=True)
-            ):
-                dim = axis + shift - spatial[0]
-                first, end = 0, extent
-                if inside is not None and 0 <= dim < case.rank and access.tensor == "x":
-                    first, end = inside[dim]
-                self._guard(position, first, end)
 
-    def _guard(self, position: Affine, first: int, end: int) -> None:
-        low, high = self._sum.bounds(position)
-        if position in self._names or (first <= low and high < end):
-            return
-        name = (
-            f"h{len(self._names)}" if len(self._names) > 2 else "hij"[len(self._names)]
-        )
-        self._names[position] = name
-        self._conditions.append(f"{first} <= {name} < {end}")
-
-    def place(self, access: Access) -> str:
-        """Returns the subscript of an access."""
-        axes = (self._names.get(axis, str(axis)) for axis in access.axes)
-        return f"[{', '.join(axes)}]"
-
-    def text(self, access: Access) -> str:
-        """Returns an access as Python."""
-        return access.tensor + self.place(access)
-
-    def around(self, *body: str) -> Lines:
-        """Returns the loops, the condition, and `body` inside."""
-        indices = self._sum.formula.indices
-        counts = ", ".join(str(self._sum.extents[index]) for index in indices)
-        target = ", ".join(indices) + ("," if len(indices) == 1 else "")
-        lines = [f"for {target} in np.ndindex({counts}):"]
-        if not self._names:
-            return [*lines, *(_INDENT + line for line in body)]
-        names, values = ", ".join(self._names.values()), map(str, self._names)
-        lines.append(f"{_INDENT}{names} = {', '.join(values)}")
-        lines.append(f"{_INDENT}if {' and '.join(self._conditions)}:")
-        return [*lines, *(_INDENT * 2 + line for line in body)]
+def _guards(
+    case: Case, part: Sum, access: Access, region: Sequence[Span]
+) -> Iterator[str]:
+    spans = [(0, extent) for extent in shape(case, access.tensor)]
+    if region and access.tensor == "x":
+        first = ops.spatial_axes(case.layout, case.rank + 2)[0]
+        first -= case.images is None
+        spans[first : first + case.rank] = region
+    for axis, (begin, end) in zip(access.axes, spans, strict=True):
+        low, high = part.bounds(axis)
+        if low < begin or high >= end:
+            yield f"{begin} <= {axis} < {end}"

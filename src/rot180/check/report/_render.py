@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from rot180.check.judge import Finding
+from rot180.check.report._causes import causes
 from rot180.check.report._report import Report
 from rot180.check.report._words import (
+    also,
     call,
     diagnoses,
     exit_status,
     facts,
     first_wrong,
-    lacking,
-    laws,
+    lists,
+    messages,
     plural,
-    remark,
     rows,
+    scripts,
     slices,
     title,
+    told,
     verdict,
     worked_out,
 )
 from rot180.check.subjects import number
 
-__all__ = ["show"]
+__all__ = ["finding_text", "show"]
 
 _INDENT: Final = "  "
 
@@ -43,6 +46,8 @@ def show(
     *,
     diagnosis: bool = True,
     files: Sequence[str] = (),
+    brief: bool = False,
+    option: str = "--reproductions DIR",
 ) -> None:
     """Prints a report; words carry the meaning, colours add nothing.
 
@@ -50,23 +55,53 @@ def show(
         report: What a run found.
         console: Where to print; 80 columns are enough.
         diagnosis: Whether to name the known mistakes that fit.
-        files: Where the reproductions were written, one for each finding; they are
-            printed in full where there are none.
+        files: Where the reproductions were written, one for each finding.
+        brief: Whether a line for each finding is enough.
+        option: How reproductions are asked for, which is said where there are none.
     """
+    for line in verdict(report):
+        _print(console, line)
+    if brief:
+        _brief(console, report, diagnosis=diagnosis)
+    else:
+        _in_full(console, report, diagnosis=diagnosis, files=files)
+        if report.findings and not files:
+            _print(console, scripts(option))
+        elif not report.findings:
+            _print(console, "")
+    _print(console, exit_status(report))
+
+
+def _brief(console: Console, report: Report, *, diagnosis: bool) -> None:
+    for place, group in enumerate(causes(report.counted), 1):
+        more = f", and {len(group) - 1} more by one cause" if len(group) > 1 else ""
+        known = told(group[0], diagnosis=diagnosis)
+        _print(console, f"{place}. {title(group[0])}{more}{known and ': '}{known}")
+
+
+def _in_full(
+    console: Console, report: Report, *, diagnosis: bool, files: Sequence[str]
+) -> None:
     for line in _head(report):
         _print(console, line)
     if report.tallies:
-        _print(console, f"\n{_table(report, console)}", wrap=False)
-    for heading, lines in _lists(report):
-        _print(console, heading)
+        _print(console, "\n" + _table(report, console.width), wrap=console.width < 80)
+    for heading, lines in lists(report):
+        _print(console, f"\n{heading}:")
         for line in lines:
             _print(console, line, indent=_INDENT)
-    for i, finding in enumerate(report.findings):
-        _rule(console, f"{i + 1} of {plural(len(report.findings), 'finding')}")
-        _finding(console, finding, diagnosis=diagnosis, file=files[i] if files else "")
-    _rule(console, "verdict")
-    for line in (*verdict(report), exit_status(report)):
-        _print(console, line)
+    groups = causes(report.findings)
+    number = itertools.count(1)
+    of = plural(len(causes(report.counted)), "finding")
+    places = dict(zip(map(id, report.findings), files, strict=False))
+    for group in groups:
+        is_counted = group[0] in report.counted
+        _rule(console, f"{next(number)} of {of}" if is_counted else "invalid input")
+        _group(console, group, diagnosis=diagnosis)
+        named = [places.get(id(finding), "") for finding in group]
+        _section(console, "reproduction", [f"in {file}" for file in named if file])
+    if groups:
+        _rule(console, "end")
 
 
 def _print(console: Console, text: str, *, indent: str = "", wrap: bool = True) -> None:
@@ -101,57 +136,57 @@ def _head(report: Report) -> Iterator[str]:
     count = plural(report.configurations, "configuration")
     profile = f"profile {report.profile}, seed {report.seed}, {dtypes}"
     yield f"{profile}: {count} in {report.seconds:.1f} s"
-    if report.versions:
-        yield ", ".join(f"{name} {text}" for name, text in report.versions.items())
-    yield report.arithmetic
+    yield ", ".join(f"{name} {text}" for name, text in report.versions.items())
+    if report.judged:
+        yield report.arithmetic
 
 
-def _table(report: Report, console: Console) -> str:
-    table = Table(box=box.ASCII2, show_edge=False, header_style="none")
-    table.add_column("function")
-    for name in ("passed", "failed", "unsupported"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
-    for row in rows(report):
-        table.add_row(*row)
-    with console.capture() as capture:
-        console.print(table)
-    return capture.get().rstrip("\n")
+def _table(report: Report, width: int) -> str:
+    """The table by function; a line for each where it is wider than the terminal."""
+    header, *body = rows(report)
+    sizes = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    if sum(sizes) + 3 * len(sizes) - 1 > width:
+        return "\n".join(_told(header, row) for row in body)
+    lines = ["|".join(map(_padded, row, sizes, header)) for row in (header, *body)]
+    rule = "+".join("-" * (size + 2) for size in sizes)
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
-def _lists(report: Report) -> Iterator[tuple[str, list[str]]]:
-    """The lists between the table and the findings, those that are not empty."""
-    if report.unsupported:
-        yield "\nNot supported, and so not judged:", lacking(report)
-    if report.laws:
-        yield "\nLaws:", laws(report)
-    if report.notes:
-        yield "\nNotes:", list(report.notes)
+def _padded(text: str, size: int, column: str) -> str:
+    is_text = column in ("function", "verdict")
+    return f" {text.ljust(size) if is_text else text.rjust(size)} "
 
 
-def _finding(console: Console, finding: Finding, *, diagnosis: bool, file: str) -> None:
+def _told(header: Sequence[str], row: Sequence[str]) -> str:
+    """A row in words: `conv: wrong, 299 passed, 1 failed`."""
+    counts = zip(row[1:-1], header[1:-1], strict=True)
+    return f"{row[0]}: {row[-1]}, {', '.join(' '.join(each) for each in counts)}"
+
+
+def finding_text(group: Sequence[Finding]) -> str:
+    """Returns what is printed of findings of one cause."""
+    page = io.StringIO()
+    _group(Console(file=page, width=88, color_system=None), group, diagnosis=True)
+    return page.getvalue()
+
+
+def _group(console: Console, group: Sequence[Finding], *, diagnosis: bool) -> None:
+    _finding(console, group[0], diagnosis=diagnosis)
+    others = [also(finding, diagnosis=diagnosis) for finding in group[1:]]
+    _section(console, "of the same cause", others)
+
+
+def _finding(console: Console, finding: Finding, *, diagnosis: bool) -> None:
     failure = finding.failure
     _print(console, title(finding))
-    for text in filter(None, (failure.message, remark(failure))):
+    for text in messages(failure):
         _print(console, text, indent=_INDENT)
+    if diagnosis:
+        _section(console, "diagnosis", diagnoses(finding))
     _section(console, "smallest", _smallest(finding))
     _section(console, "formula", finding.formula.split("\n"))
     _section(console, "first wrong", _first(finding))
     _arrays(console, finding)
-    if diagnosis:
-        _section(console, "diagnosis", list(diagnoses(finding)))
-    if file:
-        _section(console, "reproduction", [f"in {file}"])
-    elif finding.reproduction:
-        _print(console, "reproduction, to be saved as a file and run:", indent=_INDENT)
-        _code(console, finding.reproduction)
-
-
-def _code(console: Console, text: str) -> None:
-    """Prints a script as it is, from the first column, so that it can be copied."""
-    rule = "-" * min(console.width, 80)
-    script = text.rstrip("\n")
-    _print(console, f"{rule}\n{script}\n{rule}", wrap=False)
 
 
 def _section(console: Console, name: str, lines: Iterable[str]) -> None:

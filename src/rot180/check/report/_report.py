@@ -32,6 +32,8 @@ class Report:
         problem: Why the run could not start or go on; None if it could.
         laws: By law, how often it held and how often not.
         strict: Whether accepting invalid input is wrong too.
+        incomplete: What was not judged in full: a sentence for each, which function or
+            output and why.
     """
 
     subject: str
@@ -50,6 +52,7 @@ class Report:
     problem: str | None = None
     laws: Mapping[str, Tally] = field(default_factory=dict)
     strict: bool = False
+    incomplete: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
@@ -62,9 +65,19 @@ class Report:
         return tuple(f for f in self.findings if f.failure.reason == "invalid")
 
     @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings that make it wrong: all, where invalid input counts."""
+        return self.findings if self.strict else self.wrong
+
+    @property
+    def judged(self) -> bool:
+        """Whether any call could be judged."""
+        return any(tally.passed or tally.failed for tally in self.tallies.values())
+
+    @property
     def status(self) -> Literal[0, 1, 2]:
-        """The exit status: 0 nothing wrong, 1 wrong, 2 nothing could be judged."""
-        judged = any(t.passed or t.failed for t in self.tallies.values())
-        if self.wrong or (self.strict and self.lenient):
+        """The exit status: 0 right, 1 wrong, 2 not judged in full."""
+        if self.counted:
             return 1
-        return 0 if judged and self.problem is None else 2
+        is_whole = self.judged and self.problem is None and not self.incomplete
+        return 0 if is_whole else 2

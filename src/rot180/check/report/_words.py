@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 from rot180 import ops
 from rot180.check.cases import OUTPUTS, POOL, Case
 from rot180.check.judge import Failure, Finding, Tally, arguments
+from rot180.check.report._causes import causes
 from rot180.check.report._formula import cell
 from rot180.check.report._literal import literal
 from rot180.check.report._report import Report
 from rot180.check.subjects import EARLIER, Array, differing, number
 
 __all__ = [
+    "also",
     "call",
     "diagnoses",
     "exit_status",
@@ -26,11 +29,16 @@ __all__ = [
     "first_wrong",
     "lacking",
     "laws",
+    "lists",
+    "messages",
+    "mistake",
     "plural",
     "remark",
     "rows",
+    "scripts",
     "slices",
     "title",
+    "told",
     "verdict",
     "worked_out",
     "wrong_cells",
@@ -93,6 +101,12 @@ def remark(failure: Failure) -> str:
     if failure.law == "history":
         return _HISTORY
     return _REMEDY if failure.reason == "raised" else ""
+
+
+def messages(failure: Failure) -> list[str]:
+    """Returns what else is to be said of a failure than its title."""
+    told = failure.message if failure.message != fault(failure) else ""
+    return [text for text in (told, remark(failure)) if text]
 
 
 def call(case: Case, function: str, operands: Sequence[str] = ()) -> str:
@@ -216,58 +230,161 @@ def _rows(values: Array, wrong: Cells) -> list[list[str]]:
 def diagnoses(finding: Finding) -> Iterator[str]:
     """Yields the known mistakes that fit, best first."""
     for known in finding.diagnoses:
-        yield f"{known.text} (explains {known.explained} of {known.of} failures)"
+        count = f" (explains {known.explained} of {known.of} failures)"
+        yield known.text if known.text.endswith("right)") else known.text + count
 
 
-def rows(report: Report) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yields the table by function: name, passed, failed, unsupported, verdict."""
+def mistake(finding: Finding) -> str:
+    """Returns the best diagnosis without the name of the output; `""` without one."""
+    return finding.diagnoses[0].text.partition(": ")[2] if finding.diagnoses else ""
+
+
+def told(finding: Finding, *, diagnosis: bool = True) -> str:
+    """Returns what is known of a finding besides its title: the error, the mistake."""
+    raised = finding.failure.message if finding.failure.reason == "raised" else ""
+    known = mistake(finding) if diagnosis else ""
+    return "; ".join(text for text in (raised, known) if text)
+
+
+def also(finding: Finding, *, diagnosis: bool = True) -> str:
+    """Returns a finding that has the cause of another in a line."""
+    failure = finding.failure
+    shown = call(failure.case, failure.function, tuple(failure.operands))
+    more = told(finding, diagnosis=diagnosis)
+    return f"{title(finding)}: {shown}{more and '; '}{more}"
+
+
+def rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yields the table by function, first the names of its columns.
+
+    Where no call was unsupported, that column is left out.
+    """
     wrong = {finding.failure.function for finding in report.wrong}
+    some = any(tally.unsupported for tally in report.tallies.values())
+    yield ("function", "passed", "failed", *("unsupported",) * some, "verdict")
     for name, tally in report.tallies.items():
-        counts = (str(tally.passed), str(tally.failed), str(tally.unsupported))
-        yield (name, *counts, _word(tally, name in wrong))
+        counts = (tally.passed, tally.failed, *(tally.unsupported,) * some)
+        word = _word(tally, name in wrong, _is_incomplete(report, name))
+        yield (name, *map(str, counts), word)
 
 
-def _word(tally: Tally, wrong: bool) -> str:
+def _is_incomplete(report: Report, function: str) -> bool:
+    told = re.compile(rf"{function}\b")
+    return any(told.match(sentence) for sentence in report.incomplete)
+
+
+def _word(tally: Tally, wrong: bool, incomplete: bool) -> str:
     if wrong or tally.failed:
         return "wrong"
-    return "right" if tally.passed else "not judged"
+    if not tally.passed:
+        return "not judged"
+    return "incomplete" if incomplete else "right"
 
 
 def lacking(report: Report) -> list[str]:
-    """Returns what was not judged and why; a line for each reason, in short."""
-    names: dict[str, list[str]] = {}
+    """Returns which features were not judged and why; a line for each reason."""
+    told: dict[str, dict[str, list[str]]] = {}
     for name, reason in report.unsupported.items():
-        names.setdefault(textwrap.shorten(reason, 90, placeholder=" ..."), []).append(
-            name
+        if name in OUTPUTS and reason == "not there":
+            continue  # the table shows what is there
+        short = textwrap.shorten(
+            _PARAMETER.sub("no parameter for it", reason), 90, placeholder=" ..."
         )
-    return [f"{', '.join(group)}: {reason}" for reason, group in names.items()]
+        feature, _, functions = name.partition(" in ")
+        group = told.setdefault(short, {}).setdefault(feature, [])
+        group += functions.split(", ") if functions else []
+    return [f"{_listed(features)}: {reason}" for reason, features in told.items()]
+
+
+_PARAMETER: Final = re.compile(r"^\w+ has no parameter '\w+'$")
+
+
+def _listed(features: Mapping[str, Sequence[str]]) -> str:
+    """`layout, flip in conv; groups`: features with the functions that lack them."""
+    by_functions: dict[str, list[str]] = {}
+    for feature, functions in features.items():
+        by_functions.setdefault(", ".join(functions), []).append(feature)
+    return "; ".join(
+        ", ".join(names) + (f" in {functions}" if functions else "")
+        for functions, names in by_functions.items()
+    )
 
 
 def laws(report: Report) -> list[str]:
-    """Returns how often each law held, and how often not."""
-    return [
+    """Returns how often each broken law was broken, and how many others held."""
+    broken = {name: tally for name, tally in report.laws.items() if tally.failed}
+    held = sum(t.passed for n, t in report.laws.items() if n not in broken)
+    rest = plural(len(report.laws) - len(broken), "law")
+    lines = [
         f"{name}: {tally.passed} held, {tally.failed} broken"
-        for name, tally in report.laws.items()
+        for name, tally in broken.items()
     ]
+    return lines + [f"{rest} held wherever asked, {plural(held, 'time')}"] * bool(held)
+
+
+def lists(report: Report) -> Iterator[tuple[str, list[str]]]:
+    """Yields what stands between the table and the findings, if it is not empty."""
+    groups = {
+        "Not judged in full": list(report.incomplete),
+        "Not supported, and so not judged": lacking(report),
+        "Laws": laws(report) if report.wrong else [],
+        "Notes": list(report.notes),
+    }
+    yield from ((heading, lines) for heading, lines in groups.items() if lines)
+
+
+def scripts(option: str) -> str:
+    """Returns how the reproductions are had."""
+    return (
+        f"{option} writes a script for each finding; it needs only NumPy and the code."
+    )
 
 
 def verdict(report: Report) -> list[str]:
-    """Returns the last lines: what was found, in all."""
-    lines = []
-    if report.problem is not None:
-        lines.append(f"could not run: {report.problem}")
-    wrong = {finding.failure.function for finding in report.wrong}
-    if wrong:
-        lines.append(
-            f"wrong: {len(wrong)} of {plural(len(report.tallies), 'function')}"
-        )
-    elif any(t.passed or t.failed for t in report.tallies.values()):
-        lines.append(f"nothing wrong in {_judged(report)} (seed {report.seed})")
-    elif report.problem is None:
-        lines.append("nothing could be judged: no call gave a result")
-    if report.lenient:
-        lines.append(f"accepts invalid input: {len(report.lenient)}")
+    """Returns the verdict; its first line says right, wrong or incomplete, of what."""
+    unheard = list(_unheard(report))
+    lines = list(_headlines(report)) or unheard[:1]
+    if lines[0] not in unheard and unheard:
+        lines.append(unheard[0])
+    if report.lenient and not report.strict:
+        lines.append(f"accepts invalid input: {plural(len(report.lenient), 'way')}")
     return lines
+
+
+def _headlines(report: Report) -> Iterator[str]:
+    """Yields `wrong: ...` or `right: ...`; nothing where it is neither."""
+    if report.status == 1:
+        number = plural(len(causes(report.counted)), "finding")
+        yield f"wrong: {_places(report.counted)}; {number}"
+    elif report.status == 0:
+        seed = f"(seed {report.seed})"
+        right = ", ".join(
+            name for name, tally in report.tallies.items() if tally.passed
+        )
+        yield f"right: {right}; nothing wrong in {_judged(report)} {seed}"
+
+
+def _places(findings: Sequence[Finding]) -> str:
+    """`conv: y; conv_backward: dx, dw`: the functions, and which of their outputs."""
+    outputs: dict[str, dict[str, None]] = {}
+    for failure in (finding.failure for finding in findings):
+        named = outputs.setdefault(failure.function, {})
+        if failure.output in OUTPUTS[failure.function]:
+            named[failure.output] = None
+    return "; ".join(f"{f}: {', '.join(o)}" if o else f for f, o in outputs.items())
+
+
+def _unheard(report: Report) -> Iterator[str]:
+    """Yields `incomplete: ...`, if anything was not judged in full."""
+    if not report.judged:
+        why = report.problem or "no call gave a result"
+        yield f"incomplete: nothing was judged: {why}"
+    elif report.problem is not None:
+        yield f"incomplete: {report.problem}"
+    elif report.incomplete:
+        first, *others = report.incomplete
+        more = f" (and {len(others)} more)" if others else ""
+        yield f"incomplete: {first}{more}"
 
 
 def _judged(report: Report) -> str:
@@ -283,7 +400,7 @@ def exit_status(report: Report) -> str:
     meaning = {
         0: "nothing is wrong",
         1: "something is wrong",
-        2: "the check could not run, or not to its end",
+        2: "not everything was judged",
     }
     text = f"exit status {report.status}: {meaning[report.status]}"
     if report.lenient and not report.strict and report.status == 0:

@@ -1,5 +1,6 @@
 """The code under test: finding it, its form, calling it, the process it runs in."""
 
+from rot180.check.subjects._location import find
 from rot180.check.subjects._outcome import (
     EARLIER,
     Array,
@@ -29,5 +30,6 @@ __all__ = [
     "Values",
     "arrays_of",
     "differing",
+    "find",
     "number",
 ]

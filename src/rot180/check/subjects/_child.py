@@ -33,11 +33,12 @@ def command(descriptor: int) -> list[str]:
     """Returns how a child is started that answers at a socket it inherits.
 
     It finds modules where its parent does: `-P` leaves the working directory to the
-    subject, whose files may have the names of modules that are needed here.
+    subject, whose files may have the names of modules that are needed here; `-B`
+    leaves no compiled files beside them.
     """
     lines = f"import sys; sys.path[:] = {[str(entry) for entry in sys.path]!r}"
     lines += "; from rot180.check.subjects import _child; _child.main()"
-    return [sys.executable, "-P", "-c", lines, str(descriptor)]
+    return [sys.executable, "-P", "-B", "-c", lines, str(descriptor)]
 
 
 def main() -> None:
