@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: format lint types test bench docs
+.PHONY: format lint types test sweep bench docs
 
 format:
 	$(PYTHON) -m ruff format .
@@ -16,6 +16,9 @@ types:
 
 test:
 	$(PYTHON) -m pytest
+
+sweep:
+	$(PYTHON) -m pytest -m slow
 
 bench:
 	$(PYTHON) -m benchmarks.bench_conv --json benchmarks/results/core.json

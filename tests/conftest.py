@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 IS_XDIST_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
@@ -25,12 +27,29 @@ settings.register_profile(
 settings.register_profile(
     "explore", settings.get_profile("default"), derandomize=False, max_examples=5000
 )
+settings.register_profile(  # ends at the first failure, without making it small
+    "first",
+    settings.get_profile("default"),
+    phases=(Phase.explicit, Phase.generate),
+    report_multiple_bugs=False,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_unconfigure() -> None:
     if not IS_XDIST_WORKER:
         shutil.rmtree(os.environ["ROT180_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Child processes end on Ctrl-C, even those of tests that run in the background.
+
+    What a shell starts with `&` ignores SIGINT, and so does everything it starts.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ from explain_cases import Example, draw
 from formula_reader import Lookup, Place, compute, place
 from laws_of_explain import numbers_of
 from markup_readers import Naming, from_mathml
+from sweeps import parts
 
 from rot180 import explain
 
-CHUNKS, EACH = 10, 50
+CHUNKS, EACH = 20, 25
 
 # Goes through all passes and steps; returns the equations as they are displayed.
 EQUATIONS = """() => {
@@ -31,8 +32,7 @@ EQUATIONS = """() => {
 }"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", parts(CHUNKS))
 def test_the_mathml_of_five_hundred_pages(
     browser: Any, tmp_path: Path, chunk: int
 ) -> None:

@@ -108,11 +108,15 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"groups": 0}, r"groups is 0, which is not positive\n  groups=1 lets"),
     ({"groups": (1, 1)}, r"groups has 2 values for 1 spatial"),
     ({"stride": 1.5}, r"stride is 1.5, which is neither an int nor ints\n  Pass one"),
+    (
+        {"x": t(1, 1, 9), "w": t(1, 1, 3), "stride": 1.5},
+        r"  Pass one int for all dimensions, or one for the one dimension\.$",
+    ),
     ({"stride": True}, r"stride is True, which is neither an int nor ints"),
     ({"stride": "2"}, r"stride is '2', which is neither"),
     (
         {"stride": (1, 2, 3)},
-        r"stride has 3 values for 2 spatial dimensions\n.*\n  Pass",
+        r"stride has 3 values for 2 spatial dimensions\n.*\n  Pass.* or 2 ints\.$",
     ),
     ({"dilation": (1, None)}, r"dilation is \(1, None\), which is neither"),
     ({"flip": 1}, r"flip is 1, not True or False\n  flip=True reads the filter backw"),

@@ -630,6 +630,12 @@ def test_one_image_and_the_gradient_of_many() -> None:
         r"    x has shape \(3, 6, 6\)\n.*x\[None\]",
         lambda: rot180.conv_backward(DY, X[0], W),
     )
+    refuses(
+        ShapeError,
+        r"^conv_backward: dy lacks the image axis\n    dy has shape \(4, 4\)\n"
+        r"    x has shape \(2, 3, 6\)\n.*dy\[None\]",
+        lambda: rot180.conv_backward(DY[0, :, 0], X[:, :, 0], W[:, :, 0]),
+    )
 
 
 def test_the_remedies_for_gradients_of_rank_zero_work() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sweeps import parts
 
 import rot180
 from rot180 import functional
@@ -196,7 +197,7 @@ def _joined(tree: Any) -> Any:
     return np.concatenate([leaf.ravel() for leaf in tree_flatten(tree)[0]])
 
 
-@pytest.mark.parametrize("seed", range(NETWORKS))
+@pytest.mark.parametrize("seed", parts(NETWORKS, NETWORKS // 4))
 def test_a_random_network_agrees_with_pytorch(seed: int, torch: Any) -> None:
     network = Network(seed, torch)
     names = " > ".join(layer.name for layer in network.layers)

@@ -6,6 +6,7 @@ from explain_cases import Example, draw
 from formula_reader import compute, place
 from laws_of_explain import numbers_of
 from markup_readers import Naming, from_latex, from_mathml
+from sweeps import parts
 
 from rot180 import explain
 
@@ -20,7 +21,7 @@ def _explained(example: Example, count_from: int) -> explain.Explanation:
     )
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", parts(CHUNKS, 2))
 def test_latex_and_mathml_of_five_hundred_examples(chunk: int) -> None:
     rng = np.random.default_rng([500, chunk])
     for _ in range(EACH):
@@ -51,7 +52,7 @@ def _is(text: str) -> str:
 PROOFS, PROVED = 6, 50
 
 
-@pytest.mark.parametrize("chunk", range(PROOFS))
+@pytest.mark.parametrize("chunk", parts(PROOFS, 2))
 def test_sympys_derivative_of_three_hundred_examples(chunk: int) -> None:
     rng = np.random.default_rng([300, chunk])
     for _ in range(PROVED):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from explain_cases import draw
 from laws_of_explain import assert_true
+from sweeps import parts
 
 CHUNKS, EACH = 20, 500
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize("chunk", parts(CHUNKS))
 def test_every_equation_of_ten_thousand_examples(chunk: int) -> None:
     rng = np.random.default_rng(chunk)
     for _ in range(EACH):

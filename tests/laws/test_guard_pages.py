@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from helpers import DEEP, child_environment, python
+from sweeps import parts
 
 from rot180 import runtime
 
 CONFIGURATIONS = 300
-PARTS = 6
-FORCED = 60  # for each of two other targets
+PARTS = 7  # of each, one of them for every run; prime to what numbers alternate
+FORCED = 63  # for each of two other targets
 SCRIPT = Path(__file__).parent / "guarded.py"
 SECONDS = 600
 
@@ -42,22 +43,23 @@ def assert_finished(result: subprocess.CompletedProcess[str]) -> None:
     assert last == "finished"
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_every_schedule_stays_inside_its_arrays(part: int) -> None:
     assert_finished(run("host", part, CONFIGURATIONS, PARTS))
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_deep_sums_stay_inside_their_arrays(part: int) -> None:
-    assert_finished(run("host", -2 * len(DEEP) + part, 0, 2))
+    assert_finished(run("host", -2 * len(DEEP) + part, 0, PARTS))
 
 
 @pytest.mark.parametrize("target", ["avx2", "baseline"])
-def test_other_targets_stay_inside_their_arrays(target: str) -> None:
+@pytest.mark.parametrize("part", parts(PARTS))
+def test_other_targets_stay_inside_their_arrays(target: str, part: int) -> None:
     with runtime.force_target(target):
         if not runtime.cpu.is_runnable(runtime.cpu.current().target):
             pytest.skip(f"this processor does not run code for {target}")
-    assert_finished(run(target, 1000, 1000 + FORCED))
+    assert_finished(run(target, 1000 + part, 1000 + FORCED, PARTS))
 
 
 def test_a_read_outside_is_noticed() -> None:

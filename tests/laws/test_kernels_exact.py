@@ -23,15 +23,16 @@ from helpers import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sweeps import amounts
 
 import rot180
 from rot180 import ops, runtime
 from rot180.runtime import reference
 
 RANKS = (1, 2, 3, 4)
-EXAMPLES = 88  # drawn for each combination of rank, layout and dtype
-DIFFERENT = 63  # that must differ in more than the operands' values
-TRANSPOSED = 120
+EXAMPLES = 15, 88  # drawn for each combination of rank, layout and dtype
+DIFFERENT = 5 / 7  # of them must differ in more than the operands' values
+TRANSPOSED = 30, 60
 
 
 def check(problem: Problem) -> None:
@@ -59,18 +60,19 @@ def check_parts(problem: Problem) -> None:
 
 
 def test_more_than_a_thousand_configurations_are_drawn() -> None:
-    assert len(RANKS) * len(LAYOUTS) * len(DTYPES) * DIFFERENT >= 1000
+    assert len(RANKS) * len(LAYOUTS) * len(DTYPES) * EXAMPLES[1] * DIFFERENT >= 1000
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("examples", amounts(*EXAMPLES))
 def test_every_pass_equals_the_reference(
-    rank: int, layout: ops.Layout, dtype: str
+    rank: int, layout: ops.Layout, dtype: str, examples: int
 ) -> None:
     seen: set[Problem] = set()
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=examples)
     @given(problem=problems(rank=rank, layout=layout, dtype=dtype))
     def law(problem: Problem) -> None:
         check(problem)
@@ -79,7 +81,7 @@ def test_every_pass_equals_the_reference(
         seen.add(replace(problem, seed=0))
 
     law()
-    assert len(seen) >= DIFFERENT
+    assert len(seen) >= int(examples * DIFFERENT)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -90,10 +92,13 @@ def test_deep_sums_over_images(name: str, layout: ops.Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_transposed_convolution_equals_the_reference(layout: ops.Layout) -> None:
+@pytest.mark.parametrize("examples", amounts(*TRANSPOSED))
+def test_transposed_convolution_equals_the_reference(
+    layout: ops.Layout, examples: int
+) -> None:
     seen: set[tuple[Problem, Any]] = set()
 
-    @settings(max_examples=TRANSPOSED // 2)
+    @settings(max_examples=examples)
     @given(problem=problems(layout=layout), extra=st.integers(0, 2))
     def law(problem: Problem, extra: int) -> None:
         # What the convolution gives is what its transpose takes.
@@ -127,7 +132,7 @@ def test_transposed_convolution_equals_the_reference(layout: ops.Layout) -> None
         seen.add((problem, extra))
 
     law()
-    assert len(seen) >= TRANSPOSED // 3
+    assert len(seen) >= examples * 2 // 3
 
 
 @pytest.mark.parametrize("what", ["in_group", "out_group", "size"])

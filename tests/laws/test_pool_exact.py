@@ -9,13 +9,14 @@ import pytest
 from helpers import LAYOUTS, Pooling, assert_same, poolings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sweeps import amounts
 
 import rot180
 from rot180 import ops, runtime
 from rot180.runtime import reference
 
-EXAMPLES = 40  # for each of two layouts and two kinds of pooling
-PYTORCH = 30
+EXAMPLES = 16, 40  # for each of two layouts and two kinds of pooling
+PYTORCH = 12, 30
 
 
 def check_max(pooling: Pooling, x: Any) -> None:
@@ -37,22 +38,24 @@ def check_max(pooling: Pooling, x: Any) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_max_pooling_with_ties(layout: ops.Layout) -> None:
+@pytest.mark.parametrize("examples", amounts(*EXAMPLES))
+def test_max_pooling_with_ties(layout: ops.Layout, examples: int) -> None:
     seen: set[Pooling] = set()
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=examples)
     @given(pooling=poolings(layout=layout))
     def law(pooling: Pooling) -> None:
         check_max(pooling, pooling.values())
         seen.add(replace(pooling, seed=0))
 
     law()
-    assert len(seen) >= EXAMPLES * 0.8
+    assert len(seen) >= examples * 0.8
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_max_pooling_of_nan_and_infinity(layout: ops.Layout) -> None:
-    @settings(max_examples=EXAMPLES // 2)
+@pytest.mark.parametrize("examples", amounts(*EXAMPLES))
+def test_max_pooling_of_nan_and_infinity(layout: ops.Layout, examples: int) -> None:
+    @settings(max_examples=examples // 2)
     @given(pooling=poolings(layout=layout))
     def law(pooling: Pooling) -> None:
         x = pooling.values()
@@ -66,10 +69,11 @@ def test_max_pooling_of_nan_and_infinity(layout: ops.Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_average_pooling(layout: ops.Layout) -> None:
+@pytest.mark.parametrize("examples", amounts(*EXAMPLES))
+def test_average_pooling(layout: ops.Layout, examples: int) -> None:
     seen: set[Pooling] = set()
 
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=examples)
     @given(pooling=poolings(layout=layout), include=st.booleans())
     def law(pooling: Pooling, include: bool) -> None:
         op = pooling.op("sum")
@@ -91,7 +95,7 @@ def test_average_pooling(layout: ops.Layout) -> None:
         seen.add(replace(pooling, seed=0))
 
     law()
-    assert len(seen) >= EXAMPLES * 0.8
+    assert len(seen) >= examples * 0.8
 
 
 def divisors(pooling: Pooling, op: ops.WindowSum, include: bool) -> Any:
@@ -108,8 +112,9 @@ def divisors(pooling: Pooling, op: ops.WindowSum, include: bool) -> Any:
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_pooling_is_pytorchs(torch: ModuleType, rank: int) -> None:
-    @settings(max_examples=PYTORCH)
+@pytest.mark.parametrize("examples", amounts(*PYTORCH))
+def test_pooling_is_pytorchs(torch: ModuleType, rank: int, examples: int) -> None:
+    @settings(max_examples=examples)
     @given(
         pooling=poolings(rank=rank, layout="channels_first", dtype="float64"),
         include=st.booleans(),

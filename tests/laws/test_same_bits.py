@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import DEEP, LAYOUTS, Array, Problem, bits, draw_problem, from_rng
+from sweeps import parts
 
 import rot180
 from rot180 import ops, runtime
 
-CONFIGURATIONS = 160
-LARGE = 40  # of more than a million floating-point operations a pass
-FORCED = 24  # for each of two other targets
-PARTS = 8  # tests over which the configurations are spread
+CONFIGURATIONS = 165
+LARGE = 44  # of more than a million floating-point operations a pass
+FORCED = 33  # for each of two other targets
+PARTS = 11  # of each, one of them for every run; prime to what numbers alternate
 THREADS = (1, 2, 3, 8)
 SCHEDULES = range(6)
 
@@ -112,13 +113,13 @@ def test_enough_configurations() -> None:
     assert CONFIGURATIONS + LARGE >= 200
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_small_convolutions(part: int) -> None:
     for number in range(part, CONFIGURATIONS, PARTS):
         check(small(number), THREADS)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_large_convolutions(part: int) -> None:
     for number in range(part, LARGE, PARTS):
         problem = large(number)
@@ -137,12 +138,12 @@ def test_deep_sums_over_images(name: str, layout: ops.Layout) -> None:
 
 
 @pytest.mark.parametrize("target", ["avx2", "baseline"])
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", parts(PARTS))
 def test_on_other_targets(target: str, part: int) -> None:
     with runtime.force_target(target):
         if not runtime.cpu.is_runnable(runtime.cpu.current().target):
             pytest.skip(f"this processor does not run code for {target}")
-        for number in range(part, FORCED, 2):
+        for number in range(part, FORCED, PARTS):
             problem = small(1000 + number) if number % 4 else large(1000 + number)
             check(problem, (1, 3))
 

@@ -17,13 +17,14 @@ from helpers import (
     problems,
 )
 from hypothesis import given, settings
+from sweeps import amounts
 
 import rot180
 from rot180 import kernels, ops, runtime
 from rot180.runtime import _compiler, _execute, reference
 
-EXAMPLES = 42  # for each of two parts and two targets
-POOLS = 12
+EXAMPLES = 5, 21  # of each rank, for each of two targets
+POOLS = 6, 12
 X86 = ("avx2", "baseline")
 
 
@@ -36,11 +37,14 @@ def target(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("ranks", [(1, 3), (2, 4)])
-def test_every_pass_equals_the_reference(target: str, ranks: tuple[int, int]) -> None:
+@pytest.mark.parametrize("examples", amounts(*EXAMPLES))
+def test_every_pass_equals_the_reference(
+    target: str, ranks: tuple[int, int], examples: int
+) -> None:
     seen: set[Problem] = set()
     for rank in ranks:
 
-        @settings(max_examples=EXAMPLES // 2)
+        @settings(max_examples=examples)
         @given(problem=problems(rank=rank))
         def law(problem: Problem) -> None:
             operands = problem.operands()
@@ -52,11 +56,12 @@ def test_every_pass_equals_the_reference(target: str, ranks: tuple[int, int]) ->
             seen.add(replace(problem, seed=0))
 
         law()
-    assert len(seen) >= EXAMPLES * 0.8
+    assert len(seen) >= len(ranks) * examples * 0.8
 
 
-def test_pooling_equals_the_reference(target: str) -> None:
-    @settings(max_examples=POOLS)
+@pytest.mark.parametrize("examples", amounts(*POOLS))
+def test_pooling_equals_the_reference(target: str, examples: int) -> None:
+    @settings(max_examples=examples)
     @given(pooling=poolings())
     def law(pooling: Pooling) -> None:
         x, op = pooling.values(), pooling.op("max")

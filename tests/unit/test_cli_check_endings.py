@@ -57,24 +57,25 @@ def test_ctrl_c_where_no_report_can_be_given_ends_with_2(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_the_subject_is_imported_ends_with_2(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     path = tmp_path / "slow.py"
     path.write_text(f"import time\nopen({str(begun)!r}, 'w')\ntime.sleep(60)\n")
-    child = subprocess.Popen(
+    with subprocess.Popen(
         python("-c", "from rot180.cli import main; main()", "check", str(path)),
         stderr=subprocess.PIPE,
         text=True,
         env=child_environment(),
-    )
-    try:
-        until = time.monotonic() + 30
-        while not begun.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=30)
-    finally:
-        child.kill()
+    ) as child:
+        try:
+            until = time.monotonic() + 30
+            while not begun.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            child.send_signal(signal.SIGINT)
+            _, errors = child.communicate(timeout=30)
+        finally:
+            child.kill()
     assert child.returncode == 2, errors
     assert "interrupted" in errors
 

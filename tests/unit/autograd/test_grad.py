@@ -227,3 +227,20 @@ def test_gradients_and_values_share_no_memory() -> None:
     x = np.array(2.0)
     value, _ = rot180.value_and_grad(lambda t: t)(x)
     assert not np.shares_memory(value, x)
+
+
+def test_a_mean_divides_by_the_count_of_what_it_sums() -> None:
+    assert rot180.jit(lambda x: x.mean())(X) == 2
+    column = X[:, None]
+    assert (rot180.jit(lambda x: x.mean(1))(column) == X).all()
+    assert (rot180.grad(lambda x: x.mean(1).sum())(column) == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 1), (1, 1), (4, 2, 1), ()])
+def test_what_was_repeated_has_the_sum_of_the_gradients(shape: tuple[int, ...]) -> None:
+    factors = np.arange(1.0, 25).reshape(4, 2, 3)
+    gradient = rot180.grad(lambda x: (x * factors).sum())(np.ones(shape))
+    full = (1,) * (3 - len(shape)) + shape
+    repeated = tuple(axis for axis, extent in enumerate(full) if extent == 1)
+    assert gradient.shape == shape
+    assert (gradient == factors.sum(repeated, keepdims=True).reshape(shape)).all()

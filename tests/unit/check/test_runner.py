@@ -570,6 +570,7 @@ def test_nothing_is_left_running(tmp_path: Path, seconds: int, kind: type) -> No
 
 
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("interruptible")
 def test_nothing_is_left_when_the_judge_is_ended(
     tmp_path: Path, way: signal.Signals
 ) -> None:
@@ -580,14 +581,17 @@ def test_nothing_is_left_when_the_judge_is_ended(
         f"ChildRunner({spec!r}, timeout=50).call('relu', (('x', np.ones(1)),), {{}})\n"
     )
     paths = os.pathsep.join(sys.path)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", judge],
         env={**os.environ, "PYTHONPATH": paths},
         stderr=subprocess.DEVNULL,
-    )
-    end = time.monotonic() + 30
-    while not (pids.exists() and pids.read_text()) and time.monotonic() < end:
-        time.sleep(0.05)
-    process.send_signal(way)
-    process.wait(timeout=10)
+    ) as process:
+        try:
+            end = time.monotonic() + 30
+            while not (pids.exists() and pids.read_text()) and time.monotonic() < end:
+                time.sleep(0.05)
+            process.send_signal(way)
+            process.wait(timeout=10)
+        finally:
+            process.kill()
     assert all(gone(int(pid)) for pid in pids.read_text().split())

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from explain_cases import draw_layer, values_of
+from sweeps import amounts
 
 from rot180 import explain
 from rot180.errors import ArgumentError
 from rot180.explain._code import template
 
-# Of each layer; JAX compiles each anew.
-COUNTS = {"numpy": 40, "pytorch": 60, "jax": 6, "rot180": 12}
+# Of each layer, every time and in the slow run; JAX compiles each anew.
+COUNTS = {"numpy": (16, 40), "pytorch": (16, 60), "jax": (1, 6), "rot180": (4, 12)}
 NEEDS = {"numpy": "numpy", "pytorch": "torch", "jax": "jax", "rot180": "rot180"}
 
 
@@ -31,11 +32,12 @@ def _array(value: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("layer", explain.LAYERS)
 @pytest.mark.parametrize("framework", explain.FRAMEWORKS)
+@pytest.mark.parametrize("run", amounts(0, 1))
 @pytest.mark.filterwarnings("ignore:Using padding=.same:UserWarning")
-def test_many_layers(framework: str, layer: str) -> None:
+def test_many_layers(framework: str, layer: str, run: int) -> None:
     pytest.importorskip(NEEDS[framework], reason=f"runs the program for {framework}")
     rng = np.random.default_rng(99)
-    for _ in range(COUNTS[framework]):
+    for _ in range(COUNTS[framework][run]):
         example = draw_layer(rng, layer)
         found = explain.explain(values=example.given, **example.parameters)
         scope = _run(found, framework)

@@ -116,6 +116,13 @@ def test_a_last_window_may_overhang() -> None:
     )
 
 
+def test_no_window_overhangs_that_would_begin_behind_the_operand() -> None:
+    x = np.array([[[1.0, 2.0, 3.0]]])
+    options: Any = {"stride": 2, "padding": 1, "ceil_mode": True}
+    assert rot180.max_pool(x, 2, **options).tolist() == [[[1.0, 3.0]]]
+    assert rot180.avg_pool(x, 2, **options).tolist() == [[[0.5, 2.5]]]
+
+
 def test_a_divisor_of_ones_own() -> None:
     total = rot180.avg_pool(X, 2, divisor_override=1)
     np.testing.assert_array_equal(total, rot180.avg_pool(X, 2) * 4)

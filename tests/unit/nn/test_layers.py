@@ -1,5 +1,6 @@
 """Layers: the same names, values and statistics as PyTorch's."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,62 @@ def test_a_layer_agrees_with_pytorch(
         found = ours.state_dict(params, state)[key]
         assert found.dtype == tensor.numpy().dtype
         assert np.allclose(found, tensor.numpy(), rtol=0, atol=1e-14)
+
+
+# What a layer does that is only told its sizes; the names and values are PyTorch's.
+SLIDING = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "Conv": {**SLIDING, "padding_mode": "zeros"},
+    "ConvTranspose": {**SLIDING, "output_padding": 0, "padding_mode": "zeros"},
+    "MaxPool": {"stride": None, "padding": 0, "dilation": 1},
+    "AvgPool": {"stride": None, "padding": 0, "count_include_pad": True},
+    "BatchNorm": {
+        "eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True,
+    },
+    "Linear": {"bias": True},
+    "Flatten": {"start_dim": 1, "end_dim": -1},
+}  # fmt: skip
+RANKED = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "BatchNorm")
+WITH_DEFAULTS = [
+    (name + rank, values)
+    for name, values in DEFAULTS.items()
+    for rank in ("123" if name in RANKED else [""])
+]
+
+
+def _defaults(made: Any) -> dict[str, Any]:
+    parameters = inspect.signature(made).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _called(name: str) -> str:
+    return f"{name}d" if name[-1].isdigit() else name
+
+
+@pytest.mark.parametrize(("name", "values"), WITH_DEFAULTS)
+def test_what_is_not_said_is_what_pytorch_takes_it_to_be(
+    name: str, values: dict[str, Any]
+) -> None:
+    ours = _defaults(getattr(nn, _called(name)))
+    assert {key: ours[key] for key in ours if key != "dtype"} == values
+
+
+@pytest.mark.parametrize(("name", "values"), WITH_DEFAULTS)
+def test_pytorch_takes_it_to_be_so(
+    name: str, values: dict[str, Any], torch: Any
+) -> None:
+    theirs = _defaults(getattr(torch.nn, _called(name)))
+    assert {key: theirs[key] for key in values} == values
+
+
+@pytest.mark.parametrize(("stride", "expected"), [(None, [1.5, 3.5]), (1, [1.5, 2.5])])
+def test_windows_that_are_averaged_do_not_overlap_unless_told_to(
+    stride: int | None, expected: list[float]
+) -> None:
+    layer = nn.AvgPool1d(2, stride)
+    x = np.array([[[1.0, 2.0, 3.0, 4.0]]])[..., : 4 if stride is None else 3]
+    y, _ = layer.apply(*layer.init(0), x, training=False)
+    assert y.tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("shape", [(5, 4), (2, 3, 4)])

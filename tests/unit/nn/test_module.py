@@ -80,6 +80,10 @@ def test_arrays_that_do_not_match_are_refused() -> None:
     good = net.state_dict(*net.init(0))
     with pytest.raises(DataError, match=r"missing: bias\n    unknown: extra"):
         net.load_state_dict({"weight": good["weight"], "extra": good["bias"]})
+    with pytest.raises(DataError, match=r"missing: none\n    unknown: extra"):
+        net.load_state_dict({**good, "extra": good["bias"]})
+    with pytest.raises(DataError, match=r"missing: bias\n    unknown: none"):
+        net.load_state_dict({"weight": good["weight"]})
     with pytest.raises(ShapeError, match=r"weight has shape \(2, 3\) in this network"):
         net.load_state_dict({**good, "weight": good["weight"].T})
 

@@ -55,6 +55,15 @@ def test_backward_positions_are_inverted() -> None:
     assert str(piece.contraction) == "dw[r] += dy[p] * x[p - r + 2]"
 
 
+def test_positions_with_steps_and_no_taps_are_inverted() -> None:
+    found = gather(contraction("y[p] += x[3*p + 1]").adjoint("x"))
+    assert [str(piece.contraction or piece.out) for piece in found] == [
+        "dx[3*h]",
+        "dx[3*h + 1] += dy[h]",
+        "dx[3*h + 2]",
+    ]
+
+
 def test_pieces_know_their_extents() -> None:
     bound = CONV.bind(stride=3, dilation=1, pad=1).adjoint("x")
     extents = {"p": 4, "r": 4}

@@ -43,6 +43,18 @@ def test_family_has_its_registers(
     assert cpu.has_fma == has_fma
 
 
+def test_a_family_needs_its_features_and_no_more() -> None:
+    for name, needed in (
+        ("avx512", _cpu.AVX512_FEATURES),
+        ("avx2", _cpu.AVX2_FEATURES),
+    ):
+        features = dict.fromkeys(needed, True)
+        assert _cpu._family_of(features) == name
+        assert _cpu._family_of(features | {"something more": True}) == name
+        for lacking in needed:
+            assert _cpu._family_of(features | {lacking: False}) != name
+
+
 def test_families_have_different_fingerprints() -> None:
     assert len({_cpu.for_family(name).fingerprint for name in _cpu.FAMILIES}) == 4
 

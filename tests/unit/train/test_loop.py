@@ -1,7 +1,9 @@
 """Training: it learns, repeats with the seed, and leaves its parameters whole."""
 
+import itertools
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,37 @@ def test_measures_come_after_each_step() -> None:
     assert [metrics.step for metrics in seen] == [1, 2, 3, 4]
     assert seen[-1] is last
     assert all(math.isfinite(metrics.loss) for metrics in seen)
+
+
+def test_measures_are_means_over_the_epochs_images_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(7)
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.5 * next(clock))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    # So slow that every step sees the first weights, and unmoved, unsmoothed images.
+    settings = train.Settings(
+        batch_size=32, shift=0.0, label_smoothing=0.0, optimiser=train.SGD(1e-12)
+    )
+    trainer = train.Trainer(net, _small(), settings)
+    logits, _ = net.apply(trainer.params, trainer.state, _small().images, training=True)
+    seen: list[train.Metrics] = []
+    last = trainer.run_epoch(seen.append)
+    loss = functional.cross_entropy(logits, _small().labels)
+    assert last.loss == pytest.approx(float(loss), rel=1e-5)
+    assert last.accuracy == (logits.argmax(1) == _small().labels).mean()
+    assert [metrics.epoch for metrics in seen] == [1] * 4
+    # The clock was read at the beginning, before the first step and after each.
+    assert [m.images_per_second * (n + 2) / 2 for n, m in enumerate(seen)] == [
+        32, 64, 96, 128,
+    ]  # fmt: skip
+
+
+def test_a_clock_that_stands_still_is_no_reason_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: 7.0)
+    assert _trainer().run_epoch().images_per_second == 0
 
 
 def test_an_interrupted_epoch_leaves_the_last_whole_step() -> None:
