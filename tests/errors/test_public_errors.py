@@ -91,6 +91,16 @@ def test_channels_that_groups_would_explain() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", [(4, 6, 6), (1, 4, 6, 6)])
+def test_images_without_an_axis_of_channels(shape: tuple[int, ...]) -> None:
+    refuses(
+        ShapeError,
+        r"'c' has two extents, 4 and 1\n(.*\n)+  For 4 images without an axis of "
+        r"channels pass x\[:, None\]; for a grouped convolution of one image groups=4",
+        lambda: rot180.conv(np.ones(shape, np.float32), W[:4, :1]),
+    )
+
+
 def test_channels_of_the_transposed_convolution() -> None:
     refuses(
         ShapeError,
