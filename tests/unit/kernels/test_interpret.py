@@ -82,6 +82,14 @@ def test_scratch_and_registers_start_unwritten() -> None:
         assert math.isnan(run(Alloc(held, (store,)))[0])
 
 
+def test_scratch_inside_scratch_of_one_name_leaves_it_as_it_was() -> None:
+    held = Buffer("held", "float64", (1,), (1,), "scratch")
+    place = Access(held, (Affine(),))
+    five, seven = (Store((place,), (Number(n, "float64"),)) for n in (5.0, 7.0))
+    read = Store((Access(Y, (Affine(),)),), (Load(place),))
+    assert run(Alloc(held, (five, Alloc(held, (seven,)), read)))[0] == 5
+
+
 @pytest.mark.parametrize(
     ("fn", "arguments", "result"),
     [
