@@ -90,7 +90,7 @@ BAD = [
     (("--seed", "-1"), "'--seed': -1 is not in the range"),
     (("--threads", "0"), "'--threads': 0 is not in the range"),
     (("--size", "3"), "No such option"),
-    (("--out", ""), "'--out': the name is empty; use . for the folder you are in"),
+    (("--out", ""), "'--out': it names no folder; use . for the one you are in"),
 ]
 
 

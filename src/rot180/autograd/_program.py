@@ -106,7 +106,9 @@ def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
 def _may_pass_on(op: Op) -> bool:
     """Whether the output of `op` may be its input or a view of it."""
     match op:
-        case ops.Reshape() | ops.Transpose() | ops.Identity() | ops.StopGradient():
+        case ops.Reshape() | ops.Transpose() | ops.Slice() | ops.Identity():
+            return True
+        case ops.StopGradient():
             return True
         case ops.Reduce(axes=()):
             return True

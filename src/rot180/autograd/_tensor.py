@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self, cast
 
@@ -128,6 +128,8 @@ class Tensor:
         """
         if exponent == 0.5:
             return self._pointwise("sqrt", self)
+        if float(exponent).is_integer():  # 2.0 and numpy.float32(2) are 2
+            exponent = int(exponent)
         if not isinstance(exponent, int | np.integer) or isinstance(exponent, bool):
             raise ArgumentError(
                 f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
@@ -150,9 +152,26 @@ class Tensor:
             wanted = tuple(guess if n == -1 else n for n in wanted)
         return self._apply(ops.Reshape(shape=wanted))
 
+    def __getitem__(self, index: Any) -> "Tensor":
+        """Returns a part: integers, slices, `...` and None, as in NumPy.
+
+        Raises:
+            ArgumentError: The index is something else, or out of range.
+        """
+        return _part(self, index if isinstance(index, tuple) else (index,))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TraceError(f"{self!r} has no axes, and so no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
     def transpose(self, *axes: int | Sequence[int]) -> "Tensor":
         """Returns the tensor with its axes permuted; without arguments, reversed."""
         order = _integers(axes) if axes else tuple(reversed(range(self.ndim)))
+        order = tuple(a + self.ndim if -self.ndim <= a < 0 else a for a in order)
         return self._apply(ops.Transpose(axes=order))
 
     def sum(
@@ -295,6 +314,55 @@ def _integers(values: Iterable[Any]) -> tuple[int, ...]:
     if len(listed) == 1 and isinstance(listed[0], Sequence):
         listed = list(listed[0])
     return tuple(map(operator.index, listed))
+
+
+def _part(tensor: Tensor, index: tuple[Any, ...]) -> Tensor:
+    """A slice along each axis, then another shape: integers drop axes, None adds."""
+    named = [part for part in index if part is not None and part is not ...]
+    if len(named) > tensor.ndim or sum(part is ... for part in index) > 1:
+        raise ArgumentError(
+            f"index {index} has too many parts for a tensor of shape {tensor.shape}"
+        )
+    rest = (slice(None),) * (tensor.ndim - len(named))
+    at = next((i for i, part in enumerate(index) if part is ...), len(index))
+    full = (*index[:at], *rest, *index[at + 1 :])
+    ranges, shape, axis = [], [], 0
+    for part in full:
+        if part is None:
+            shape.append(1)
+            continue
+        taken = _taken(part, tensor.shape, axis)
+        ranges.append(taken)
+        if isinstance(part, slice):
+            shape.append(len(taken))
+        axis += 1
+    counts, steps = tuple(map(len, ranges)), tuple(r.step for r in ranges)
+    found = tensor
+    if counts != tensor.shape or any(step != 1 for step in steps):
+        found = tensor._apply(ops.Slice(tuple(r.start for r in ranges), counts, steps))
+    return found if found.shape == tuple(shape) else found.reshape(shape)
+
+
+def _taken(part: Any, shape: tuple[int, ...], axis: int) -> range:
+    """The positions along an axis that a slice or an integer names."""
+    extent = shape[axis]
+    if isinstance(part, slice):
+        return range(extent)[part]
+    try:
+        if isinstance(part, bool | np.bool_):  # NumPy chooses by it, or adds an axis
+            raise TypeError
+        place = range(extent)[operator.index(part)]
+    except TypeError:
+        raise ArgumentError(
+            f"a traced tensor of shape {shape} cannot be indexed with "
+            f"{type(part).__name__}\n  Use integers, slices, ... and None; to choose "
+            "by value use where."
+        ) from None
+    except IndexError:
+        raise ArgumentError(
+            f"index {part} is out of range for axis {axis} of a tensor of shape {shape}"
+        ) from None
+    return range(place, place + 1)
 
 
 def _integer_power(base: Tensor, exponent: int) -> Tensor:

@@ -11,12 +11,13 @@ import click
 from rot180.cli._check import check
 from rot180.cli._explain import explain
 from rot180.cli._info import info
+from rot180.cli._shared import Commands
 from rot180.cli._train import train
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rot180")
 def main() -> None:
     """Convolutional networks on the CPU, forward and backward from one definition."""

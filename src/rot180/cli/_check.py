@@ -12,7 +12,7 @@ from typing import Final, Literal
 import click
 
 from rot180.cli._deliver import Targets, try_targets
-from rot180.cli._shared import Positive
+from rot180.cli._shared import Place, Positive, make_console
 from rot180.errors import Rot180Error
 
 __all__ = ["check"]
@@ -41,7 +41,7 @@ _OWN_FAULT: Final = (
 )
 @click.option(
     "--shapes",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=Place(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Judge these convolutions instead of a profile: one a line, written as "
     "oneDNN's benchdnn does, such as g1mb8ic64ih56oc64oh56kh3ph1.",
@@ -122,20 +122,20 @@ _OWN_FAULT: Final = (
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=Place(dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="Write the report as JSON, too; - is --format json.",
 )
 @click.option(
     "--markdown",
     "markdown_file",
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=Place(dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="Write it as Markdown, for a build's summary; - is --format markdown.",
 )
 @click.option(
     "--reproductions",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Place(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Write a script for each finding, which needs only NumPy and SUBJECT, into "
     "this folder.  [default: none is written]",
@@ -257,9 +257,7 @@ def _ending_with_2() -> Iterator[None]:
 @contextmanager
 def _check_progress() -> Iterator[Callable[[int, int | None, float, int], None] | None]:
     """Shows a line of progress on a terminal's standard error; yields what moves it."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not console.is_terminal:
         yield None
         return

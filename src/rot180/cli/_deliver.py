@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rot180.cli._shared import make_console
+
 if TYPE_CHECKING:
     from rot180.check import Report
 
@@ -34,8 +36,6 @@ def try_file(option: str, file: str) -> None:
     """Raises a usage error if a file cannot be written; `-` is standard output."""
     if file == "-":
         return
-    if not file:
-        raise click.BadParameter("it names no file.", param_hint=f"'{option}'")
     path = Path(file)
     _try_target(option, path if path.exists() else path.absolute().parent)
 
@@ -110,7 +110,7 @@ class Targets:
         from rot180 import check as checking
 
         text = io.StringIO()
-        page = Console(file=text, width=Console().width, color_system=None)
+        page = Console(file=text, width=make_console().width, color_system=None)
         checking.show(report, page, diagnosis=diagnosis, files=files, brief=self.brief)
         return text.getvalue()
 

@@ -12,7 +12,7 @@ import click
 from rot180 import explain as explaining
 from rot180.cli._explain_asked import Asked
 from rot180.cli._explain_files import FILES, file_options, try_files, write_files
-from rot180.cli._shared import errors_as_messages
+from rot180.cli._shared import errors_as_messages, make_console
 from rot180.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -216,9 +216,7 @@ def _values(text: str) -> Any:
 
 
 def _show(asked: Asked, *, step: bool, brief: bool) -> None:
-    from rich.console import Console
-
-    console, cells = Console(highlight=False), asked.cells
+    console, cells = make_console(highlight=False), asked.cells
     printer = explaining.printer(asked.found, console, asked.language or "en")
     if step:
         cells = cells or tuple((p, e.cell) for p in asked.passes for e in p.equations)

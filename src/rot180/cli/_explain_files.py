@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from rot180.cli._deliver import try_file
+from rot180.cli._shared import Place
 
 if TYPE_CHECKING:
     from rot180.cli._explain_asked import Asked
@@ -34,7 +35,7 @@ def file_options(command: F) -> F:
         command = click.option(
             f"--{name}",
             f"{name}_file",
-            type=click.Path(dir_okay=False, allow_dash=True),
+            type=Place(dir_okay=False, allow_dash=True),
             metavar="FILE",
             help=f"Write {what}; - prints it instead.",
         )(command)

@@ -3,12 +3,18 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rot180.cli._endings import Ended, Output, endings, hold_signals
-from rot180.cli._shared import INTERRUPTED, Positive, errors_as_messages
+from rot180.cli._shared import (
+    INTERRUPTED,
+    Place,
+    Positive,
+    errors_as_messages,
+    make_console,
+)
 from rot180.errors import DataError, DivergenceError
 
 if TYPE_CHECKING:
@@ -17,23 +23,6 @@ if TYPE_CHECKING:
 _NONE = "\N{EN DASH}"  # for what is not measured yet
 
 __all__ = ["train"]
-
-
-class _Folder(click.Path):
-    """A folder, there or not; the empty name is none."""
-
-    def __init__(self) -> None:
-        super().__init__(file_okay=False, path_type=Path)
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Any:
-        if not str(value):
-            self.fail("the name is empty; use . for the folder you are in.", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -75,7 +64,7 @@ class _Folder(click.Path):
 )
 @click.option(
     "--out",
-    type=_Folder(),
+    type=Place(file_okay=False, path_type=Path),
     default=None,
     metavar="DIR",
     help="Folder for metrics.jsonl, model.safetensors and curves.png; one that holds "
@@ -184,7 +173,6 @@ def _progress(
     trainer: "Trainer", output: Output
 ) -> Iterator[Callable[["Metrics"], None]]:
     """Shows a bar while the block runs; yields the function that moves it."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -196,7 +184,7 @@ def _progress(
         TimeRemainingColumn(),
     )
     epochs = trainer.settings.epochs
-    with Progress(*columns, console=Console(file=output.stream)) as progress:
+    with Progress(*columns, console=make_console(file=output.stream)) as progress:
         task = progress.add_task(
             "train",
             total=epochs * trainer.steps_per_epoch,

@@ -33,8 +33,8 @@ def max_pool(
 
         y[n, c, p] max= x[n, c, p*stride + r*dilation - pad]
 
-    Positions outside `x` read as minus infinity; a NaN exceeds every number; of equal
-    values the first in row-major order stands.
+    Positions outside `x` read as minus infinity, and lose to one inside; a NaN exceeds
+    every number, and the last NaN stands; of equal values the first in row-major order.
 
     Args:
         x: `(n, c, *size)`, or one image where `kernel_size` names its dimensions;

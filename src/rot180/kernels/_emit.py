@@ -382,7 +382,7 @@ class _Job(Memory):
         self.line(f"store {kind} {name}, ptr {place}")
 
     def argmax(self, store: Store, found: list[tuple[str, bool]]) -> None:
-        """Keep the first of the largest; a NaN counts as largest."""
+        """Keep the first of the largest; of NaN, which counts as largest, the last."""
         (best, wide), (where, _) = found
         dtype, int_dtype = (t.buffer.dtype for t in store.targets)
         kind, int_kind = self.type(dtype, wide), self.type(int_dtype, wide)
@@ -391,9 +391,9 @@ class _Job(Memory):
         number = self.widened(self.value(store.values[1]), wide)
         old = self.let(f"load {kind}, ptr {best}")
         at = self.let(f"load {int_kind}, ptr {where}")
-        more = self.let(f"fcmp ugt {kind} {value}, {old}")
-        ordered = self.let(f"fcmp ord {kind} {old}, {old}")
-        take = self.let(f"and {flag} {more}, {ordered}")
+        more = self.let(f"fcmp ogt {kind} {value}, {old}")
+        broken = self.let(f"fcmp uno {kind} {value}, {value}")
+        take = self.let(f"or {flag} {more}, {broken}")
         new = self.let(f"select {flag} {take}, {kind} {value}, {kind} {old}")
         new_at = self.let(f"select {flag} {take}, {int_kind} {number}, {int_kind} {at}")
         self.line(f"store {kind} {new}, ptr {best}")

@@ -147,7 +147,7 @@ def _derive(derived: Digit | Table, i: int, env: dict[str, int]) -> int:
 def _combine(kind: str, old: list[float], new: list[float]) -> list[float]:
     if kind == "add":
         return [old[0] + new[0]]
-    better = new[0] > old[0] or (math.isnan(new[0]) and not math.isnan(old[0]))
+    better = new[0] > old[0] or math.isnan(new[0])
     return new if better else old
 
 

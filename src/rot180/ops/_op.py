@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rot180.errors import DTypeError
+from rot180.errors import DTypeError, ShapeError
 
 if TYPE_CHECKING:
     from rot180.ops._tracing import Traced
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 FLOATS: Final = ("float32", "float64")
 INTEGERS: Final = ("int32", "int64")
 DTYPES: Final = (*FLOATS, *INTEGERS, "bool")
+# Elements of 8 bytes that a signed 64-bit number can count the bytes of.
+_MOST: Final = 2**59
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,13 @@ class TensorType:
 
     shape: tuple[int, ...]
     dtype: str
+
+    def __post_init__(self) -> None:
+        if math.prod(self.shape) > _MOST:
+            raise ShapeError(
+                f"an array of shape {self.shape} has more elements than any memory\n"
+                "  Look for a size, a stride or a padding that is larger than meant."
+            )
 
     @property
     def ndim(self) -> int:

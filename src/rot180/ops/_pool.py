@@ -82,9 +82,9 @@ class MaxPool(Op):
         y[n, c, p] max= x[n, c, p*stride + r*dilation - pad] for r
 
     Returns `(y, index)`; `index`, int32, counts taps in row-major order of the kernel.
-    Positions outside `x` read as minus infinity. Of equal values the first tap stands;
-    a NaN exceeds every number, and the first NaN stands. Where all values are minus
-    infinity the index is 0.
+    Positions outside `x` read as minus infinity. Of equal values the first tap inside
+    `x` stands; a NaN exceeds every number, and the last NaN stands, as in PyTorch. Of a
+    window of padding alone the index is 0.
     """
 
     window: Window

@@ -104,6 +104,70 @@ class Flip(Op):
 
 
 @dataclass(frozen=True, slots=True)
+class Slice(Op):
+    """Along each axis `counts[i]` elements from `starts[i]` on, `steps[i]` apart."""
+
+    starts: tuple[int, ...]
+    counts: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def index(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Returns the slices of an array of that shape; a step may be negative."""
+        ends = [
+            start + count * step
+            for start, count, step in zip(
+                self.starts, self.counts, self.steps, strict=True
+            )
+        ]
+        return tuple(
+            slice(start, end if end >= 0 else None, step) if count else slice(0, 0)
+            for start, end, step, count in zip(
+                self.starts, ends, self.steps, self.counts, strict=True
+            )
+        )
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of those counts."""
+        return (TensorType(self.counts, inputs[0].dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The cotangent where it came from, zero elsewhere."""
+        (cotangent,) = cotangents
+        if cotangent is None:
+            return (None,)
+        return (apply(Unslice(self, inputs[0].type.shape), cotangent),)
+
+
+@dataclass(frozen=True, slots=True)
+class Unslice(Op):
+    """The adjoint of a slice: its elements in an array of `shape`, zero elsewhere."""
+
+    slice: Slice
+    shape: tuple[int, ...]
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Returns the type of `shape`."""
+        return (TensorType(self.shape, inputs[0].dtype),)
+
+    def pullback(
+        self,
+        cotangents: Cotangents,
+        inputs: Tensors,
+        outputs: Tensors,
+        needs: Sequence[bool],
+    ) -> Grads:
+        """The slice of the cotangent."""
+        (cotangent,) = cotangents
+        return (None if cotangent is None else apply(self.slice, cotangent),)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity(Op):
     """The input itself; enters a tensor into another recording."""
 

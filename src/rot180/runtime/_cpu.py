@@ -5,7 +5,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,14 +83,23 @@ class Cpu:
 def detect() -> Cpu:
     """Return the processor this process runs on."""
     llvm = _binding()
-    features = dict(llvm.get_host_cpu_features())
+    cpu, features = _host(llvm)
     family = _family_of(features)
     return _make_cpu(
         family=family,
         triple=host_triple(),
-        cpu=str(llvm.get_host_cpu_name()),
+        cpu=cpu,
         features=_feature_string(features),
     )
+
+
+def _host(llvm: Any) -> tuple[str, dict[str, bool]]:
+    """Name and features of the processor; the least there is where LLVM knows none."""
+    try:
+        features = dict(llvm.get_host_cpu_features())
+    except RuntimeError:
+        features = {}
+    return (str(llvm.get_host_cpu_name()), features) if features else ("generic", {})
 
 
 @cache
@@ -166,7 +175,8 @@ def available_cores() -> int:
     if count is not None:
         return count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
+        with suppress(OSError):  # a sandbox may forbid to ask
+            return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
 
 
@@ -179,6 +189,15 @@ def host_triple() -> str:
 
 _forced: Cpu | None = None
 _force_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _force_lock
+    _force_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _binding() -> Any:

@@ -147,10 +147,20 @@ def as_operand(value: Any) -> Array:
     array = plain_array(value)
     if not array.dtype.isnative:
         return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-    size = array.itemsize
-    if array.flags.c_contiguous or all(s > 0 and s % size == 0 for s in array.strides):
+    if array.flags.c_contiguous or _is_addressable(array):
         return array
     return np.ascontiguousarray(array)
+
+
+def _is_addressable(array: Array) -> bool:
+    """Whether strides are whole elements, and no two places are the same memory."""
+    size = array.itemsize
+    covered = size
+    for stride, extent in sorted(zip(array.strides, array.shape, strict=True)):
+        if stride <= 0 or stride % size or (extent > 1 and stride < covered):
+            return False
+        covered = max(covered, stride * extent)
+    return True
 
 
 def call_for(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
@@ -187,8 +197,46 @@ def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     except _UNABLE as error:
         fall_back(error)
         return None
+    if isinstance(op, ops.MaxPool) and any(map(any, op.window.padding)):
+        entry = _preferring_inside(op, entry)
     shapes = tuple((t.shape, np.dtype(t.dtype)) for t in outputs)
     return Call(entry, shapes, _count(bound, operands, outputs), *shapes[0])
+
+
+def _preferring_inside(
+    op: ops.MaxPool, entry: Callable[..., None]
+) -> Callable[..., None]:
+    """The entry, whose index is inside `x` where nothing exceeds minus infinity.
+
+    To the kernel what stands outside is minus infinity too, and may come first.
+    """
+    first = _first_inside(op)
+
+    def call(y: Array, index: Array, x: Array, count: int) -> None:
+        entry(y, index, x, count)
+        lost = np.isneginf(y)
+        if lost.any():
+            np.copyto(index, first, where=lost)
+
+    return call
+
+
+def _first_inside(op: ops.MaxPool) -> Array:
+    """The first tap inside `x` by position, 0 where there is none."""
+    window, rank = op.window, op.window.rank
+    number, some = np.zeros((1,) * rank, "int32"), np.ones((1,) * rank, bool)
+    for dim, (extent, places) in enumerate(
+        zip(op.input_size, op.output_size, strict=True)
+    ):
+        taps = np.arange(window.kernel_size[dim]) * window.dilation[dim]
+        starts = np.arange(places) * window.stride[dim] - window.padding[dim][0]
+        read = starts[:, None] + taps
+        inside = (read >= 0) & (read < extent)
+        column = [-1 if d == dim else 1 for d in range(rank)]
+        number = number * taps.size + inside.argmax(1).reshape(column)
+        some = some & inside.any(1).reshape(column)
+    table = np.where(some, number, 0).astype("int32")
+    return table[..., None] if op.layout == "channels_last" else table
 
 
 def infer(op: ops.Op, *inputs: TensorType) -> tuple[TensorType, ...]:
@@ -257,6 +305,12 @@ def _views(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...] | None:
             return (np.full(shape, value, dtype),)
         case ops.Transpose(axes):
             return _copied(arrays[0].transpose(axes))
+        case ops.Slice():
+            return _copied(as_operand(arrays[0][op.index(arrays[0].shape)]))
+        case ops.Unslice(part, shape):
+            whole = np.zeros(shape, arrays[0].dtype)
+            whole[part.index(shape)] = arrays[0]
+            return (whole,)
         case ops.LogSoftmax() if not arrays[0].flags.c_contiguous:
             return run(op, *_copied(arrays[0]))
         case ops.Reduce(kind, axes):

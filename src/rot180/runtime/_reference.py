@@ -34,8 +34,10 @@ from rot180.ops import (
     Pointwise,
     Reduce,
     Reshape,
+    Slice,
     StopGradient,
     Transpose,
+    Unslice,
     Window,
     WindowSum,
     type_of,
@@ -243,9 +245,12 @@ def _max_pool(op: MaxPool, x: Array) -> tuple[Array, ...]:
     for number, _, x_at, y_at in _taps(op.window, op.input_size, op.output_size):
         value = np.full_like(best, -np.inf)
         value[y_at] = given[x_at]
-        better = (value > best) | (np.isnan(value) & ~np.isnan(best))
+        better = (value > best) | np.isnan(value)
         best = np.where(better, value, best)
         index[better] = number
+    lost = np.isneginf(best)  # nothing exceeds what stands outside: the first inside
+    for number, _, _, y_at in [*_taps(op.window, op.input_size, op.output_size)][::-1]:
+        index[y_at] = np.where(lost[y_at], number, index[y_at])
     return _back(op.layout, best), _back(op.layout, index)
 
 
@@ -307,6 +312,18 @@ def _reshape(op: Reshape, x: Array) -> tuple[Array, ...]:
 @_meaning.register
 def _transpose(op: Transpose, x: Array) -> tuple[Array, ...]:
     return (x.transpose(op.axes),)
+
+
+@_meaning.register
+def _slice(op: Slice, x: Array) -> tuple[Array, ...]:
+    return (x[op.index(x.shape)],)
+
+
+@_meaning.register
+def _unslice(op: Unslice, x: Array) -> tuple[Array, ...]:
+    result = np.zeros(op.shape, x.dtype)
+    result[op.slice.index(op.shape)] = x
+    return (result,)
 
 
 @_meaning.register

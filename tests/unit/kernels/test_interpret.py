@@ -139,11 +139,12 @@ def test_every_function_that_is_emitted_is_interpreted() -> None:
     assert emitted <= set(interpreter._SCALAR)
 
 
-def test_a_maximum_keeps_the_first_of_equals_and_a_nan() -> None:
+def test_a_maximum_keeps_the_first_of_equals_and_the_last_nan() -> None:
     combine = interpreter._combine
     assert combine("argmax", [1.0, 0], [1.0, 1]) == [1.0, 0]
     assert combine("argmax", [1.0, 0], [2.0, 1]) == [2.0, 1]
-    first = combine("argmax", [math.nan, 0], [math.nan, 1])
-    assert np.isnan(first[0])
-    assert first[1] == 0
+    last = combine("argmax", [math.nan, 0], [math.nan, 1])
+    assert np.isnan(last[0])
+    assert last[1] == 1
+    assert combine("argmax", [math.nan, 0], [5.0, 1])[1] == 0
     assert combine("argmax", [1.0, 0], [math.nan, 4])[1] == 4

@@ -1,0 +1,114 @@
+"""NaN, infinities, views that overlap, and sizes beyond any memory."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+import rot180
+from rot180.errors import ShapeError
+
+VALUES = [-np.inf, 0.0, 1.0, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_maxima_of_nan_and_infinities_are_pytorchs(
+    torch: ModuleType, rank: int
+) -> None:
+    rng, tried = np.random.default_rng(rank), 0
+    for _ in range(40):
+        size, kernel, stride = (rng.integers(1, h, rank) for h in (8, 4, 4))
+        padding = np.array([rng.integers(0, k // 2 + 1) for k in kernel])
+        if (size + 2 * padding < kernel).any():
+            continue
+        x = rng.choice(VALUES, (2, 2, *size), p=[0.6, 0.1, 0.1, 0.1, 0.1]).astype("f")
+        window = {
+            name: tuple(map(int, numbers))
+            for name, numbers in (("stride", stride), ("padding", padding))
+        }
+        kernel_size = tuple(map(int, kernel))
+        tensor = torch.tensor(x, requires_grad=True)
+        pool = getattr(torch.nn.functional, f"max_pool{rank}d")
+        y = pool(tensor, kernel_size, **window)
+        dy = rng.integers(1, 9, y.shape).astype("f")
+        y.backward(torch.from_numpy(dy))
+        want = y.detach().numpy(), tensor.grad.numpy()
+        for layout in ("channels_first", "channels_last"):
+            got = _pooled(x, dy, kernel_size, window, layout)
+            np.testing.assert_array_equal(got[0], want[0])
+            np.testing.assert_array_equal(got[1], want[1])
+            with rot180.runtime.force_reference():
+                again = _pooled(x, dy, kernel_size, window, layout)
+            np.testing.assert_array_equal(again[1], want[1])
+        tried += 1
+    assert tried >= 30
+
+
+def _pooled(
+    x: Any, dy: Any, kernel: tuple[int, ...], window: dict[str, Any], layout: Any
+) -> list[Any]:
+    """The maxima and the gradient, channels first."""
+    if layout == "channels_last":
+        x, dy = np.moveaxis(x, 1, -1), np.moveaxis(dy, 1, -1)
+    options = {**window, "layout": layout}
+    both = [
+        rot180.max_pool(x, kernel, **options),
+        rot180.max_pool_backward(dy, x, kernel, **options),
+    ]
+    axis = -1 if layout == "channels_last" else 1
+    return [np.moveaxis(found, axis, 1) for found in both]
+
+
+def test_minus_infinity_inside_beats_padding_outside() -> None:
+    x = np.array([[[-np.inf, 0.0, 1.0]]])
+    slopes = np.array([[[7.0, 3.0]]])
+    dx = rot180.max_pool_backward(slopes, x, 2, stride=2, padding=1)
+    assert dx.tolist() == [[[7.0, 0.0, 3.0]]]
+    in_a_step = rot180.jit(
+        rot180.grad(lambda x: (rot180.max_pool(x, 2, stride=2, padding=1)).sum())
+    )
+    assert in_a_step(x).tolist() == [[[1.0, 0.0, 1.0]]]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        sliding_window_view(np.arange(180.0).reshape(20, 3, 3), 4, axis=0).transpose(
+            0, 3, 1, 2
+        ),
+        sliding_window_view(np.arange(432.0).reshape(3, 12, 12), (5, 5), axis=(1, 2))
+        .transpose(1, 2, 0, 3, 4)[0],
+        as_strided(np.arange(99.0), (2, 3, 4, 4), (16, 8, 24, 8)),
+        np.broadcast_to(np.arange(16.0).reshape(4, 4), (2, 3, 4, 4)),
+    ],
+    ids=["along the channels", "patches", "by strides", "repeated"],
+)  # fmt: skip
+def test_overlapping_views_are_operands_like_any_other(view: Any) -> None:
+    w = np.arange(4.0 * view.shape[1]).reshape(1, view.shape[1], 2, 2)
+    y = rot180.conv(view, w)
+    np.testing.assert_array_equal(y, rot180.conv(view.copy(), w))
+    for got, want in zip(
+        rot180.conv_backward(y, view, w),
+        rot180.conv_backward(y, view.copy(), w),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(
+        rot180.max_pool(view, 2), rot180.max_pool(view.copy(), 2)
+    )
+    double = rot180.jit(lambda x: x + x)
+    np.testing.assert_array_equal(double(view), 2 * view)
+
+
+@pytest.mark.parametrize("much", [2**40, 2**62, 2**70])
+def test_results_larger_than_any_memory_are_refused(much: int) -> None:
+    x, w = np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f")
+    for call in (
+        lambda: rot180.conv(x, w, padding=much),
+        lambda: rot180.avg_pool(x, 2, padding=much),
+        lambda: rot180.conv_transpose(x, w, stride=much),
+    ):
+        with pytest.raises(ShapeError, match=r"than any memory\n.*padding"):
+            call()
