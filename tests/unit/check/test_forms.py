@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from unit.check.subjects import integers, naive
+from unit.check.subjects import COURSE, integers, naive
 
 from rot180.check.subjects._invoke import Call, Earlier, invoke
 from rot180.check.subjects._outcome import Values
@@ -181,3 +181,52 @@ def test_a_wrong_gradient_of_an_autograd_function_stays_wrong() -> None:
     _, (dx, _, _) = calls(FUNCTION.replace("return dx,", "return 2 * dx,"))
     expected = naive()["backward"](DY, X, W, 1, 0)[0]
     np.testing.assert_array_equal(dx, 2 * expected)
+
+
+POOL = """
+import numpy as np
+
+def _tiles(x, f, s):
+    for p in range((x.shape[1] - f) // s + 1):
+        for q in range((x.shape[2] - f) // s + 1):
+            yield p, q, (slice(None), slice(p * s, p * s + f), slice(q * s, q * s + f))
+
+def pool_forward(A_prev, hparameters, mode="max"):
+    f, s = hparameters["f"], hparameters["stride"]
+    n, h, w, c = A_prev.shape
+    A = np.zeros((n, (h - f) // s + 1, (w - f) // s + 1, c), A_prev.dtype)
+    for p, q, tile in _tiles(A_prev, f, s):
+        A[:, p, q] = getattr(A_prev[tile], "max" if mode == "max" else "mean")((1, 2))
+    return A, (A_prev, hparameters)
+
+def pool_backward(dA, cache, mode="max"):
+    x, hparameters = cache
+    f, s = hparameters["f"], hparameters["stride"]
+    dx = np.zeros_like(x)
+    for p, q, tile in _tiles(x, f, s):
+        part = x[tile]
+        share = part == part.max((1, 2), keepdims=True) if mode == "max" else 1 / f**2
+        dx[tile] += share * dA[:, p : p + 1, q : q + 1]
+    return dx
+"""
+
+
+def test_a_course_s_pooling_with_a_mode_is_both_poolings() -> None:
+    module = ModuleType("layers")
+    exec(POOL, module.__dict__)
+    subject = describe(module)
+    assert subject.facts.functions == (
+        *("max_pool", "max_pool_backward"),
+        *("avg_pool", "avg_pool_backward"),
+    )
+    x, dy = X[:, :, :4], integers(2, 3, 2, 3)
+    tiles = x.reshape(2, 3, 2, 2, 3, 2)
+    y = subject.functions["max_pool"](x, 2, stride=2)
+    np.testing.assert_array_equal(y, tiles.max((3, 5)))
+    dx = subject.functions["avg_pool_backward"](dy, x.shape, 2, stride=2)
+    np.testing.assert_array_equal(dx, (dy / 4).repeat(2, 2).repeat(2, 3))
+
+
+def test_a_course_s_functions_may_be_called_conv2d() -> None:
+    text = COURSE.replace("conv_forward", "conv2d_forward")
+    assert_right(text.replace("conv_backward", "conv2d_backward"))
