@@ -198,7 +198,7 @@ def test_nothing_to_judge_lists_what_was_looked_for_and_how_to_write_it() -> Non
     with pytest.raises(
         DataError, match="there is nothing here that can be judged"
     ) as e:
-        describe(module("def convolve(x, w): return x", "mine"))
+        describe(module("def blur(x, w): return x", "mine"))
     assert "conv_forward_naive(x, w, b, conv_param)" in str(e.value)
     assert "def conv_backward(dy, x, w, *, stride=1" in str(e.value)
 

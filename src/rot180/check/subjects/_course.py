@@ -23,24 +23,43 @@ import numpy as np
 # first of these endings is taken, then the first in the order of the alphabet.
 ENDINGS = ("_naive", "", "_fast")
 # The number of parameters of forward and backward, by the names' beginning.
-PAIRS = {"conv": (4, 2), "max_pool": (2, 2), "relu": (1, 2)}
-NEUTRAL = {"dilation": 1, "groups": 1, "ceil_mode": False}
+PAIRS = {"conv": (4, 2), "max_pool": (2, 2), "pool": (3, 3), "relu": (1, 2)}
+# What the names of an operation's functions begin with.
+STEMS = {
+    "conv": ("conv", "conv2d"),
+    "max_pool": ("max_pool", "maxpool", "max_pool2d", "maxpool2d"),
+    "pool": ("pool",),
+    "relu": ("relu",),
+}
+NEUTRAL = {
+    "dilation": 1,
+    "groups": 1,
+    "ceil_mode": False,
+    "count_include_pad": True,
+    "divisor_override": None,
+}
 LIMITS = (
     *("rank 1", "rank 3", "groups", "dilation", "flip", "layout", "ceil_mode"),
     *("stride per dimension", "padding per dimension"),
     *("padding per side", "negative padding", "padding by name"),
-    "no image axis",
+    *("no image axis", "count_include_pad", "divisor_override"),
 )
 
 
 def adapt(module: Any) -> types.SimpleNamespace:
     """Returns what `module` offers in the course's form, as functions of one form."""
-    makers = {"conv": _conv, "max_pool": _max_pool, "relu": _relu}
+    makers = {"conv": _conv, "max_pool": _pool, "relu": _relu}
     functions: dict[str, Any] = {}
     for name, make in makers.items():
         pair = find(module, name)
         if pair is not None:
             functions |= dict(zip((name, f"{name}_backward"), make(*pair), strict=True))
+    modes = find(module, "pool")
+    for mode in ("max", "average") if modes is not None else ():
+        pair = _pool(*_in_mode(mode, *(modes or ())))
+        name = f"{mode[:3].replace('ave', 'avg')}_pool"
+        functions.setdefault(name, pair[0])
+        functions.setdefault(f"{name}_backward", pair[1])
     reason = "the form with conv_param and cache has no place for it"
     if functions:
         functions["UNSUPPORTED"] = dict.fromkeys(LIMITS, reason)
@@ -49,24 +68,29 @@ def adapt(module: Any) -> types.SimpleNamespace:
 
 def find(module: Any, name: str) -> tuple[Callable[..., Any], ...] | None:
     """Returns the forward and backward function of an operation, None without both."""
-    start = f"{name}_forward"
+    return next(filter(None, (_find(module, name, s) for s in STEMS[name])), None)
+
+
+def _find(module: Any, name: str, stem: str) -> tuple[Callable[..., Any], ...] | None:
+    start = f"{stem}_forward"
     found = [
         key.removeprefix(start)
         for key in dir(module)
-        if key.startswith(start) and _is_pair(module, name, key.removeprefix(start))
+        if key.startswith(start)
+        and _is_pair(module, name, stem, key.removeprefix(start))
     ]
     order = {ending: place for place, ending in enumerate(ENDINGS)}
     if not found:
         return None
     ending = min(found, key=lambda text: (order.get(text, len(order)), text))
-    return tuple(getattr(module, f"{name}_{way}{ending}") for way in _WAYS)
+    return tuple(getattr(module, f"{stem}_{way}{ending}") for way in _WAYS)
 
 
 _WAYS = ("forward", "backward")
 
 
-def _is_pair(module: Any, name: str, ending: str) -> bool:
-    functions = [getattr(module, f"{name}_{way}{ending}", None) for way in _WAYS]
+def _is_pair(module: Any, name: str, stem: str, ending: str) -> bool:
+    functions = [getattr(module, f"{stem}_{way}{ending}", None) for way in _WAYS]
     return all(map(_takes, functions, PAIRS[name]))
 
 
@@ -121,7 +145,7 @@ def _channels_last(forward: Any, backward: Any) -> tuple[Callable[..., Any], ...
     return conv_forward, conv_backward
 
 
-def _max_pool(forward: Any, backward: Any) -> tuple[Callable[..., Any], ...]:
+def _pool(forward: Any, backward: Any) -> tuple[Callable[..., Any], ...]:
     def run(x: Any, kernel_size: Any, options: dict[str, Any]) -> tuple[Any, Any]:
         height, width = np.broadcast_to(kernel_size, (2,)).tolist()
         stride = options.pop("stride", None)
@@ -133,13 +157,31 @@ def _max_pool(forward: Any, backward: Any) -> tuple[Callable[..., Any], ...]:
         sizes = {"pool_height": height, "pool_width": width, "stride": stride}
         return _pair(forward, x, sizes)
 
-    def max_pool(x: Any, kernel_size: Any, **options: Any) -> Any:
+    def pool(x: Any, kernel_size: Any, **options: Any) -> Any:
         return run(x, kernel_size, options)[0]
 
-    def max_pool_backward(dy: Any, x: Any, kernel_size: Any, **options: Any) -> Any:
+    def pool_backward(dy: Any, x: Any, kernel_size: Any, **options: Any) -> Any:
+        if isinstance(x, tuple):  # average pooling is given the shape alone
+            x = np.ones(x, dy.dtype)
         return backward(dy, run(x, kernel_size, options)[1])
 
-    return max_pool, max_pool_backward
+    return pool, pool_backward
+
+
+def _in_mode(mode: str, forward: Any, backward: Any) -> tuple[Callable[..., Any], ...]:
+    """A pair with a mode, for images with the channels last, as one without it."""
+
+    def pool_forward(x: Any, sizes: dict[str, Any]) -> tuple[Any, Any]:
+        if sizes["pool_height"] != sizes["pool_width"]:
+            raise NotImplementedError("hparameters has one number for f")
+        options = {"f": sizes["pool_height"], "stride": sizes["stride"]}
+        out, cache = _pair(forward, x.transpose(0, 2, 3, 1), options, mode)
+        return np.moveaxis(out, -1, 1), cache
+
+    def pool_backward(dout: Any, cache: Any) -> Any:
+        return np.moveaxis(backward(dout.transpose(0, 2, 3, 1), cache, mode), -1, 1)
+
+    return pool_forward, pool_backward
 
 
 def _relu(forward: Any, backward: Any) -> tuple[Callable[..., Any], ...]:

@@ -190,9 +190,13 @@ def _read_one(value: Any) -> Array | str | None:
         return None
     if isinstance(value, np.generic | int | float | complex):
         return "a number, not an array"
-    if not hasattr(value, "__array__"):
-        return _kind(value)
     try:
+        for step in ("detach", "cpu"):  # a tensor with a graph, or on a device
+            value = getattr(value, step, lambda same=value: same)()
+        if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
+            value = np.from_dlpack(value)
+        if not hasattr(value, "__array__"):
+            return _kind(value)
         array: Array = np.asarray(value)
     except Exception as error:
         return printable(f"{_kind(value)} that NumPy cannot read: {error}")

@@ -6,11 +6,14 @@ Two forms of constructor are known:
     Conv(W, b, stride=1, pad=0)
 
 In both, `forward(x)` returns y and `backward(dout)` returns dx, with the other
-gradients as attributes, or (dx, dw, db). This module needs nothing but NumPy, so that
+gradients as attributes, or (dx, dw, db). `backward` may leave dx in an attribute too.
+Arrays may stand in dictionaries, such as `params` and `grads`. A `torch.nn.Module` gets
+tensors, and its gradients are autograd's. This module needs nothing but NumPy, so that
 its text can stand in a script.
 """
 
 import inspect
+import sys
 import types
 from typing import Any
 
@@ -43,6 +46,7 @@ PARAMETERS = {
 }
 WEIGHTS = ("weight", "weights", "w", "kernel", "kernels", "filters", "filter")
 BIASES = ("bias", "b", "biases")
+INPUTS = ("x", "input", "inputs", "in", "aprev", "a", "prev")
 GRADIENTS = (
     "d{}",
     "grad{}",
@@ -63,7 +67,8 @@ def adapt(layer: type) -> types.SimpleNamespace:
     """
     by_arrays = takes_arrays(layer)
     known = {} if by_arrays else hyper_parameters(layer)
-    for method in ("forward", "backward"):
+    automatic = is_automatic(layer)
+    for method in ("forward",) if automatic else ("forward", "backward"):
         _check_method(layer, method)
 
     def build(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
@@ -77,11 +82,14 @@ def adapt(layer: type) -> types.SimpleNamespace:
 
     def conv(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
         with _Refusing(layer, values(w, options)):
-            return build(x, w, b, options).forward(x)
+            made = build(x, w, b, options)
+            return made(_tensor(x)).detach() if automatic else made.forward(x)
 
     def conv_backward(dy: Any, x: Any, w: Any, **options: Any) -> Any:
         with _Refusing(layer, values(w, options)):
             made = build(x, w, None, options)
+            if automatic:
+                return _differentiated(made, dy, x, w)
             made.forward(x)
             result = made.backward(dy)
         return result if isinstance(result, tuple) else _gradients(made, result, w)
@@ -89,6 +97,26 @@ def adapt(layer: type) -> types.SimpleNamespace:
     return types.SimpleNamespace(
         conv=conv, conv_backward=conv_backward, UNSUPPORTED=_limits(layer, known)
     )
+
+
+def is_automatic(layer: Any) -> bool:
+    """Whether a class is a `torch.nn.Module`, whose gradients are autograd's."""
+    bases = getattr(layer, "__mro__", ())
+    return any(f"{b.__module__}.{b.__name__}" == _MODULE for b in bases)
+
+
+_MODULE = "torch.nn.modules.module.Module"
+
+
+def _tensor(array: Any) -> Any:
+    return sys.modules["torch"].from_numpy(array)
+
+
+def _differentiated(made: Any, dy: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
+    """The gradients that `backward` of the output leaves in the leaves."""
+    images = _tensor(x).requires_grad_()
+    made(images).backward(_tensor(dy))
+    return _gradients(made, images.grad, w)
 
 
 def takes_arrays(layer: type) -> bool:
@@ -225,25 +253,36 @@ def _renamed(layer: type, names: list[str], options: dict[str, Any]) -> dict[str
     return renamed
 
 
-def _find(made: Any, names: tuple[str, ...]) -> str | None:
-    """The first attribute among `names` that is an array, or holds one as `data`."""
-    plain: dict[str, str] = {}
-    for name in dir(made):
-        value = getattr(made, name, None)
-        if hasattr(getattr(value, "data", value), "shape"):
-            plain.setdefault(_plain(name), name)
+def _slots(made: Any) -> list[tuple[Any, str, Any]]:
+    """Holder, name and value of each attribute, and of what stands in dictionaries."""
+    own = [(made, name, getattr(made, name, None)) for name in dir(made)]
+    held = [value for _, name, value in own if name[:2] != "__"]
+    tables = [value for value in held if type(value) is dict]
+    return own + [
+        (table, key, value)
+        for table in tables
+        for key, value in table.items()
+        if isinstance(key, str)
+    ]
+
+
+def _find(made: Any, names: tuple[str, ...]) -> tuple[Any, str, Any] | None:
+    """The first slot among `names` with an array, or what holds one as `data`."""
+    plain: dict[str, tuple[Any, str, Any]] = {}
+    for slot in _slots(made):
+        if hasattr(getattr(slot[2], "data", slot[2]), "shape"):
+            plain.setdefault(_plain(slot[1]), slot)
     return next((plain[name] for name in names if name in plain), None)
 
 
 def _set(made: Any, names: tuple[str, ...], value: Any) -> None:
     """Puts an array in the place of the layer's own, whose shape must fit."""
-    name, layer = _find(made, names), type(made).__name__
-    if name is None:
+    found, layer = _find(made, names), type(made).__name__
+    if found is None:
         raise NotImplementedError(f"{layer} has no array among {', '.join(names)}")
-    place = (made, name)
-    if not hasattr(getattr(made, name), "shape"):
-        place = (getattr(made, name), "data")
-    shape = tuple(getattr(*place).shape)
+    holder, name, old = found
+    wrapped = is_automatic(type(made)) or not hasattr(old, "shape")
+    shape = tuple((old.data if wrapped else old).shape)
     if names is BIASES and np.prod(shape) == value.size:
         value = value.reshape(shape)
     if shape != value.shape:
@@ -251,10 +290,19 @@ def _set(made: Any, names: tuple[str, ...], value: Any) -> None:
             f"{layer}.{name} has shape {shape} where a filter of shape {value.shape} "
             "belongs, (out channels, in channels / groups, *kernel size)"
         )
-    setattr(*place, value)
+    if is_automatic(type(made)):
+        value = _tensor(value)
+    if wrapped:
+        old.data = value
+    elif isinstance(holder, dict):
+        holder[name] = value
+    else:
+        setattr(holder, name, value)
 
 
 def _gradients(made: Any, dx: Any, w: Any) -> tuple[Any, Any, Any]:
+    if dx is None:
+        dx = _left(made)
     dw = _gradient(made, WEIGHTS)
     db: Any = None if _find(made, BIASES) is None else _gradient(made, BIASES)
     if np.ndim(db) > 1 and np.size(db) == len(w):
@@ -262,16 +310,27 @@ def _gradients(made: Any, dx: Any, w: Any) -> tuple[Any, Any, Any]:
     return dx, dw, db
 
 
+def _left(made: Any) -> Any:
+    """What `backward` left as gradient of the input, an array or not."""
+    left = {_plain(name): value for _, name, value in _slots(made)}
+    forms = (form.format(name) for name in INPUTS for form in GRADIENTS)
+    return next((left[name] for name in forms if left.get(name) is not None), None)
+
+
 def _gradient(made: Any, names: tuple[str, ...]) -> Any:
-    """The attribute that holds a gradient after `backward`."""
+    """What holds a gradient after `backward`: a slot, `grad`, or `grads` by name."""
     looked_for = tuple(form.format(name) for name in names for form in GRADIENTS)
-    found = _find(made, looked_for)
+    found, own = _find(made, looked_for), _find(made, names)
     if found is not None:
-        return getattr(made, found)
-    own = _find(made, names)
-    grad = None if own is None else getattr(getattr(made, own), "grad", None)
+        return found[2]
+    grad = None if own is None else getattr(own[2], "grad", None)
     if grad is not None:
         return grad
+    for table in ("grads", "gradients", "grad"):
+        held = getattr(made, table, None)
+        for key, value in held.items() if isinstance(held, dict) else ():
+            if _plain(str(key)) in names:
+                return value
     forms = ", ".join(form.format("_" + names[0]) for form in GRADIENTS)
     raise NotImplementedError(
         f"{type(made).__name__} has no gradient of its {names[0]} after backward: "

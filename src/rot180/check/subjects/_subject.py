@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from rot180.check.cases import OUTPUTS
-from rot180.check.subjects import _course, _layer
+from rot180.check.subjects import _course, _layer, _named
 from rot180.check.subjects._location import Location, find, glue, source_of
 from rot180.check.subjects._outcome import printable
 from rot180.errors import DataError
@@ -145,6 +145,12 @@ def _adapted(target: Any) -> tuple[dict[str, Any], str]:
         return layer, glue(_layer, "module", layer)
     plain = {name: getattr(target, name, None) for name in OUTPUTS}
     plain = {name: value for name, value in plain.items() if callable(value)}
+    tensors = {
+        kind
+        for kind in _named.OPERANDS
+        if kind in plain and _named.takes_tensors(kind, plain[kind])
+    }
+    plain = {n: f for n, f in plain.items() if _operation(n) not in tensors}
     found, lines = plain, ""
     for module, argument, adapted in _other_forms(target):
         limits = adapted.pop("UNSUPPORTED")
@@ -162,9 +168,13 @@ def _other_forms(
     course = vars(_course.adapt(target))
     if course:
         yield _course, "module", course
-    if "conv" in course or any(hasattr(target, name) for name in _CONV):
+    if "conv" in course:
         return
-    layers = _layers(target)
+    named, layers = vars(_named.adapt(target)), _layers(target)
+    if "conv" in named and layers and _reason_against(layers[0]) is not None:
+        layers = []
+    if named and not layers:
+        yield _named, "module", named
     if layers:
         yield _layer, f"module.{layers[0].__name__}", _layer_functions(layers[0])
 
@@ -177,7 +187,9 @@ def _operation(name: str) -> str:
 
 
 def _is_layer(target: Any) -> bool:
-    return all(callable(getattr(target, way, None)) for way in ("forward", "backward"))
+    ways = ("forward",) if _layer.is_automatic(target) else ("forward", "backward")
+    methods = all(callable(getattr(target, way, None)) for way in ways)
+    return methods and not _named.is_function(target)
 
 
 def _layer_functions(layer: type) -> dict[str, Any]:
@@ -287,5 +299,5 @@ def _folders(
     for function in (*functions.values(), *methods):
         code = getattr(function, "__code__", None)
         files.add(getattr(code, "co_filename", None))
-    glued = {_course.__file__, _layer.__file__}
+    glued = {_course.__file__, _layer.__file__, _named.__file__}
     return tuple(sorted({str(Path(f).parent) for f in files - glued if f}))
