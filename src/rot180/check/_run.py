@@ -362,4 +362,19 @@ class _Run:
             problem=self.problem,
             laws=self.ledger.laws,
             strict=settings.strict,
+            incomplete=tuple(self._incomplete()),
         )
+
+    def _incomplete(self) -> Iterator[str]:
+        """Yields what keeps this from being a verdict on all that the subject has."""
+        given_up = self.judge.survey.given_up
+        for function, tally in self.ledger.tallies.items():
+            reason = given_up.get(function) or self.ledger.lacking.get(function)
+            if not tally.passed + tally.failed:
+                reason = reason or "the time was over before its turn came"
+                yield f"{function} was not judged: {reason}"
+            elif function in given_up:
+                yield f"{function}: {reason}"
+        for name in sorted(self.judge.absent):
+            output, _, function = name.partition(" of ")
+            yield f"{function}: {output} was not judged: None was returned"

@@ -66,8 +66,9 @@ def test_correct_code_is_never_convicted(seed: int) -> None:
 
 
 def test_rot180_is_not_convicted() -> None:
-    report = check(rot180, seconds=1.5)
-    assert report.status == 0
+    report = check(rot180, seconds=1.5)  # too few seconds for all of it
+    assert report.findings == ()
+    assert report.status in (0, 2)
     assert set(report.tallies) >= {"conv", "conv_backward", "relu_backward"}
 
 
@@ -307,12 +308,13 @@ def test_a_function_without_return_is_wrong() -> None:
     assert report.wrong[0].failure.reason == "type"
 
 
-def test_a_gradient_that_is_never_given_is_not_supported() -> None:
+def test_a_gradient_that_is_never_given_keeps_the_verdict_incomplete() -> None:
     def backward(dy: Any, x: Any, w: Any, **options: Any) -> Any:
         return *T.conv_backward(dy, x, w, **options)[:2], None
 
     report = _check({"conv_backward": backward})
-    assert report.status == 0
+    assert report.status == 2
+    assert report.incomplete == ("conv_backward: db was not judged: None was returned",)
     assert report.unsupported["db of conv_backward"] == "None was returned"
 
 
@@ -343,7 +345,7 @@ def test_code_that_raises_everywhere_is_wrong_or_cannot_be_judged(
 @pytest.mark.parametrize(("strict", "status"), [(False, 0), (True, 1)])
 def test_accepting_nonsense_is_wrong_only_if_strict(strict: bool, status: int) -> None:
     mutant = next(m for m in MUTANTS if m.name == "m15a")
-    report = check(mutant.subject, seconds=0.3, strict=strict)
+    report = check(mutant.subject, seconds=3, only=("conv",), strict=strict)
     assert report.status == status
     assert report.wrong == ()
     assert any("a bias of" in f.failure.message for f in report.lenient)
