@@ -158,11 +158,10 @@ def test_wrong_code_raises_with_the_report_as_its_text() -> None:
 
 def test_what_the_code_lacks_may_be_declared() -> None:
     def conv(x: Any, w: Any, b: Any = None, *, groups: int = 1, **options: Any) -> Any:
-        if groups > 1:
-            raise IndexError("no groups")
-        return T.conv(x, w, b, groups=groups, **options)
+        y = T.conv(x, w, b, groups=groups, **options)
+        return y + 1 if groups > 1 else y
 
-    with pytest.raises(AssertionError, match="no groups"):
+    with pytest.raises(AssertionError, match="conv"):
         assert_conv(conv=conv, seconds=1)
     assert assert_conv(conv=conv, seconds=0.4, lacking=["groups"]).status == 0
 

@@ -230,6 +230,29 @@ def test_a_refusal_in_so_many_words_is_not_supported() -> None:
     assert report.unsupported["stride in conv"] == "refused with ValueError: stride?"
 
 
+def test_code_for_two_dimensions_alone_is_right_where_it_answers() -> None:
+    def conv(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+        assert x.shape[2] + x.shape[3]  # an IndexError with one dimension
+        if x.ndim > 4:
+            raise IndexError("too many dimensions")
+        return T.conv(x, w, b, **options)
+
+    report = check({"conv": conv}, seconds=3)
+    assert report.status == 0, report.findings
+    assert {"rank 1 in conv", "rank 3 in conv"} <= set(report.unsupported)
+
+
+def test_an_error_of_the_plain_case_is_wrong_whatever_class_it_has() -> None:
+    def backward(dy: Any, x: Any, w: Any, padding: int = 0, **options: Any) -> Any:
+        dx = np.zeros_like(x)
+        dx[:] = dx[..., 0:-0, 0:-0]  # crops everything where nothing was padded
+        return dx, w * 0, dy.sum((0, 2, 3))
+
+    report = check({"conv_backward": backward}, seconds=3)
+    assert report.status == 1
+    assert report.findings[0].failure.reason == "raised"
+
+
 def test_a_slip_with_what_everybody_has_to_have_is_wrong() -> None:
     def conv(x: Any, w: Any, b: Any = None, *, stride: Any = 1, **options: Any) -> Any:
         if stride != 1:

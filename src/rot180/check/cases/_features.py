@@ -19,7 +19,7 @@ __all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "without"]
 
 # Options of everyday use: an error that is no `raise` of the subject's is none of its
 # refusals.
-CORE: Final = ("bias", "stride", "padding", "dilation", "groups", "output_padding")
+CORE: Final = ("bias", "stride", "padding", "output_padding")
 # Sizes that many refuse, in any words; that is not silent, so it is not held against
 # them.
 LOUD: Final = frozenset({"no images", "extent 0"})

@@ -106,7 +106,7 @@ class Survey:
                 self.shown.setdefault(function, set()).update(case.features())
             return None
         learnt = self._learn(case, function, call)
-        if learnt is None and isinstance(outcome, Raised) and not outcome.explicit:
+        if learnt is None and _is_slip(outcome):
             return None
         return learnt or reason
 
@@ -115,7 +115,7 @@ class Survey:
         match outcome:
             case Unsupported(reason):
                 return reason
-            case Raised(kind, message) if outcome.refusal or case.features() & LOUD:
+            case Raised(kind, message):
                 lines = message.strip().splitlines() or ["no message"]
                 return f"refused with {kind}: {lines[0]}"
             case Values() if self.runner.adapted:
@@ -134,7 +134,7 @@ class Survey:
         """
         outcome = call(case, function)
         reason = self._refusal(case, outcome)
-        if reason is None or not isinstance(outcome, Raised) or outcome.explicit:
+        if reason is None or not _is_slip(outcome):
             return reason
         others = [self.shown.get(name, set()) for name in functions_of(case.kind)]
         had = set(CORE).union(*others)
@@ -169,6 +169,8 @@ class Survey:
                 for feature in base.features() - other.features():
                     self._lacks(function, feature, why)
                 return why
+        if _is_slip(call(base, function)):  # on the plainest case nothing excuses it
+            return None
         self.unsupported[function] = self.given_up[function] = why
         return why
 
@@ -198,3 +200,10 @@ class Survey:
         for function, reason in self.given_up.items():
             if reason.startswith("not called"):
                 yield f"{function}, the rest", reason
+
+
+def _is_slip(outcome: Outcome) -> bool:
+    """Whether an error was none of the subject's own words of refusal."""
+    if not isinstance(outcome, Raised):
+        return False
+    return not (outcome.explicit and outcome.refusal)
