@@ -242,6 +242,57 @@ def test_code_for_two_dimensions_alone_is_right_where_it_answers() -> None:
     assert {"rank 1 in conv", "rank 3 in conv"} <= set(report.unsupported)
 
 
+def _depthwise(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    plain = {n: v for n, v in options.items() if n not in ("padding", "groups")}
+    if x.dtype != np.float32 or w.shape[2:] != (3, 3) or plain.get("stride", 1) != 1:
+        raise NotImplementedError
+    if options.get("padding") != 1 or w.shape[:2] != (options.get("groups"), 1):
+        raise NotImplementedError
+    return T.conv(x, w, b, **options)
+
+
+def _blocks(x: Any, kernel_size: Any, stride: Any = 1, **options: Any) -> Any:
+    if stride != kernel_size or options.get("padding", 0) != 0:
+        raise NotImplementedError("blocks")
+    return T.max_pool(x, kernel_size, stride=stride, **options)
+
+
+def _vectors(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    if x.shape[1] % 4 or w.shape[0] % 4:
+        raise ValueError("channels come in fours")
+    return T.conv(x, w, b, **options)
+
+
+def _squares(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    if len({*x.shape[2:]}) > 1:
+        np.ones((2, 3)) @ np.ones((2, 3))  # as code for squares fails, unmeant
+    return T.conv(x, w, b, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "lacking"),
+    [
+        ("conv", _depthwise, "not depthwise in conv"),
+        ("max_pool", _blocks, "stride other than the kernel in max_pool"),
+        ("conv", _vectors, "channels no multiple of 4 in conv"),
+        ("conv", _squares, "image not square in conv"),
+    ],
+)
+def test_limited_code_is_judged_where_it_answers(
+    name: str, function: Any, lacking: str
+) -> None:
+    report = check({name: function}, seconds=3)
+    assert report.status == 0, (report.findings, report.incomplete)
+    assert report.tallies[name].passed > 5
+    assert lacking in report.unsupported
+
+    def wrong(*arrays: Any, **options: Any) -> Any:
+        y = function(*arrays, **options)
+        return y + (y.shape[-1] > 3)
+
+    assert check({name: wrong}, seconds=3, diagnosis=False).status == 1
+
+
 def test_an_error_of_the_plain_case_is_wrong_whatever_class_it_has() -> None:
     def backward(dy: Any, x: Any, w: Any, padding: int = 0, **options: Any) -> Any:
         dx = np.zeros_like(x)

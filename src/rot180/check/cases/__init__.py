@@ -18,6 +18,7 @@ from rot180.check.cases._features import (
     alone,
     known_features,
     plain,
+    variants,
     without,
 )
 from rot180.check.cases._outputs import OUTPUTS
@@ -45,5 +46,6 @@ __all__ = [
     "parameters",
     "plain",
     "read_shapes",
+    "variants",
     "without",
 ]

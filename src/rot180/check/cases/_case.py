@@ -313,6 +313,10 @@ class Case:
             by_name = known.each and isinstance(value, str)
             if known.feature and known.name != "dtype" and used:
                 yield "padding by name" if by_name else known.feature
+        if isinstance(self.padding, str):
+            yield f"padding {self.padding}"
+            if self.padding.startswith("same") and max(self.stride) > 1:
+                yield "same padding with a stride"
         if self.images is None:
             yield "no image axis"
         if self.images == 0:
@@ -325,8 +329,18 @@ class Case:
         for name in self._given_by_dimension():
             if len(set(getattr(self, name))) > 1:
                 yield f"{name} per dimension"
+        if len(set(self.size)) > 1:
+            yield "image not square"
+        if self.kind in CONV and len(set(self.kernel_size)) > 1:
+            yield "kernel not square"
         if set(self.kernel_size) != {3}:
             yield "kernel other than 3"
+        if self.kind in CONV:
+            yield from self._features_of_channels()
+            if self.padding != ((1, 1),) * self.rank:
+                yield "padding other than 1"
+        if self.kind in POOL and self.stride != self.kernel_size:
+            yield "stride other than the kernel"
         if any(self.remainder()):
             yield "remainder"
         if isinstance(self.padding, str):
@@ -335,6 +349,12 @@ class Case:
             yield "padding per side"
         if any(side < 0 for pair in self.padding for side in pair):
             yield "negative padding"
+
+    def _features_of_channels(self) -> Iterator[str]:
+        if self.in_group > 1 or self.out_group > 1 or self.groups == 1:
+            yield "not depthwise"
+        if self.channels % 4 or self.filters % 4:
+            yield "channels no multiple of 4"
 
     def _given_by_dimension(self) -> Iterator[str]:
         """Yields the options that are numbers for each dimension."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 from rot180.check.cases._case import (
+    CONV,
     KINDS,
+    POOL,
     Case,
     Kind,
     altered,
@@ -14,8 +18,9 @@ from rot180.check.cases._case import (
     make,
     parameters,
 )
+from rot180.ops import PADDINGS
 
-__all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "without"]
+__all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "variants", "without"]
 
 # Options of everyday use: an error that is no `raise` of the subject's is none of its
 # refusals.
@@ -23,6 +28,15 @@ CORE: Final = ("bias", "stride", "padding", "output_padding")
 # Sizes that many refuse, in any words; that is not silent, so it is not held against
 # them.
 LOUD: Final = frozenset({"no images", "extent 0"})
+
+# What code may be limited to, by what it then lacks: the changes of a plain case.
+_LIMITS: Final[dict[str, dict[str, Any]]] = {
+    "kernel other than 3": {"kernel_size": 3},
+    "padding other than 1": {"padding": (1, 1)},
+    "not depthwise": {"groups": 3, "in_group": 1, "out_group": 1},
+    "channels no multiple of 4": {"in_group": 4, "out_group": 4},
+    "stride other than the kernel": {"stride": 2},
+}
 
 # The cases for features that are no parameter of their own, or need another one; a
 # parameter's feature is shown by its second level.
@@ -32,6 +46,10 @@ _ALONE: Final[dict[str, dict[str, Any]]] = {
     "padding per side": {"padding": (1, 0)},
     "negative padding": {"padding": (-1, -1), "extra": 4},
     "padding by name": {"padding": "same", "kernel_size": 3},
+    **{f"padding {word}": {"padding": word, "kernel_size": 3} for word in PADDINGS},
+    "same padding with a stride": {"padding": "same", "kernel_size": 3, "stride": 2},
+    "image not square": {"extra": (2, 3, 4)},
+    "kernel not square": {"kernel_size": (2, 3, 4)},
     "no image axis": {"images": None},
     "no images": {"images": 0},
     "extent 0": {"padding": (2, 2), "extra": 0},
@@ -44,7 +62,7 @@ def known_features() -> tuple[str, ...]:
     named = {p.feature for p in table if p.feature and p.feature != "dtype"}
     given = {p.name for p in table if p.each and p.option != "no"} | {"kernel_size"}
     alike = {f"{name} per dimension" for name in given}
-    others = {"float32", "float64", "kernel other than 3", *_ALONE}
+    others = {"float32", "float64", *_LIMITS, *_ALONE}
     return tuple(sorted(named | alike | others | {f"rank {r}" for r in (1, 2, 3)}))
 
 
@@ -54,6 +72,27 @@ def plain(kind: Kind, *, rank: int = 2, **given: Any) -> Case:
     values = {"kernel_size": 2, "extra": 2, "in_group": 2, "out_group": 3, "images": 2}
     kept = {name: v for name, v in (values | given).items() if name in known}
     return make(kind, rank=rank, **kept)
+
+
+def variants(case: Case) -> Iterator[Case]:
+    """Yields plain cases of what code may be limited to, the least limited first."""
+    other = "float64" if case.dtype == "float32" else "float32"
+    names = [n for n, change in _LIMITS.items() if _concerns(case.kind, change)]
+    for count in range(len(names) + 1):
+        for limits in itertools.combinations(names, count):
+            changes = {k: v for name in limits for k, v in _LIMITS[name].items()}
+            if changes.get("stride") and "kernel_size" in changes:
+                changes["stride"] = 3
+            for dtype in (case.dtype, other):
+                for rank in (case.rank, *({2, 1, 3} - {case.rank})):
+                    yield plain(case.kind, rank=rank, dtype=dtype, **changes)
+
+
+def _concerns(kind: Kind, change: dict[str, Any]) -> bool:
+    """Whether an operation has the parameters, and its plain case other values."""
+    if "stride" in change:
+        return kind in POOL
+    return kind in CONV or (kind in POOL and set(change) == {"kernel_size"})
 
 
 def alone(feature: str, case: Case) -> Case | None:
@@ -71,6 +110,9 @@ def alone(feature: str, case: Case) -> Case | None:
         if not found or feature == "dtype":
             return None
         values = {found[0].name: found[0].levels[1]}
+    for name in {"extra", "kernel_size"} & values.keys():  # one for each dimension
+        if isinstance(values[name], tuple):
+            values = values | {name: values[name][: case.rank]}
     single = plain(case.kind, rank=case.rank, dtype=case.dtype, **values)
     return single if feature in single.features() else None
 
@@ -85,15 +127,39 @@ def without(case: Case, features: set[str]) -> Case:
         case = replace(case, images=1)
     if case.dtype in features:
         case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
-    if "kernel other than 3" in features:
-        case = replace(case, kernel_size=(3,) * case.rank)
+    case = _limited(case, features)
     case = fitted(_padded_plainly(case, features))
+    if "stride other than the kernel" in features and case.kind in POOL:
+        case = fitted(replace(case, stride=case.kernel_size))
+    if "image not square" in features:
+        wider = tuple(max(case.size) - extent for extent in case.size)
+        more = tuple(e + w for e, w in zip(case.extra, wider, strict=True))
+        case = fitted(replace(case, extra=more))
     if "remainder" in features:
         rest = zip(case.extra, case.remainder(), case.stride, strict=True)
         less = tuple(e - r if e >= r else e - r + step for e, r, step in rest)
         case = fitted(replace(case, extra=less))
     if "extent 0" in features and 0 in case.size:
         case = replace(case, extra=tuple(extra + 1 for extra in case.extra))
+    return case
+
+
+def _limited(case: Case, features: set[str]) -> Case:
+    """Returns the case with the kernel and the channels that the code is limited to."""
+    if "kernel other than 3" in features:
+        case = replace(case, kernel_size=(3,) * case.rank)
+    if "kernel not square" in features:
+        case = replace(case, kernel_size=case.kernel_size[:1] * case.rank)
+    if case.kind not in CONV:
+        return case
+    if "not depthwise" in features:
+        groups = case.groups if case.groups > 1 else max(case.in_group, 2)
+        case = replace(case, groups=groups, in_group=1, out_group=1)
+    if "channels no multiple of 4" in features:
+        up = {n: -(-getattr(case, n) // 4) * 4 for n in ("in_group", "out_group")}
+        if "not depthwise" in features:
+            up = {"groups": -(-case.groups // 4) * 4}
+        case = replace(case, **up)
     return case
 
 
@@ -107,8 +173,15 @@ def _equal(case: Case, features: set[str]) -> Case:
 
 
 def _padded_plainly(case: Case, features: set[str]) -> Case:
+    if "padding other than 1" in features and case.kind in CONV:
+        return replace(case, padding=((1, 1),) * case.rank)
     if isinstance(case.padding, str):
-        if "padding by name" in features:
+        lacked = {
+            "padding by name",
+            f"padding {case.padding}",
+            *({"same padding with a stride"} & case.features()),
+        }
+        if lacked & features:
             return replace(case, padding=((0, 0),) * case.rank)
         return case
     pads = case.padding

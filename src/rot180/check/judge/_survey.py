@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from rot180.check.cases import CORE, KINDS, LOUD, OUTPUTS, Case, Kind, alone, plain
+from rot180.check.cases import (
+    CORE,
+    KINDS,
+    LOUD,
+    OUTPUTS,
+    Case,
+    Kind,
+    alone,
+    plain,
+    variants,
+    without,
+)
 from rot180.check.judge._oracle import functions_of
 from rot180.check.subjects import (
     Outcome,
@@ -150,6 +160,9 @@ class Survey:
             single = alone(feature, case)
             if single is None:
                 continue
+            single = without(single, self.skipped[function])
+            if feature not in single.features():
+                continue
             why = self._lack(single, function, {feature}, call)
             if why is not None:
                 self._lacks(function, feature, why)
@@ -161,6 +174,7 @@ class Survey:
     def _learn_base(self, case: Case, function: str, call: Call) -> str | None:
         """Asks for the rank and dtype of a case; gives up if nothing plain works."""
         base = plain(case.kind, rank=case.rank, dtype=case.dtype)
+        base = without(base, self.skipped[function])
         why = self._lack(base, function, set(base.features()), call)
         if why is None:
             return None
@@ -175,12 +189,10 @@ class Survey:
         return why
 
     def _other_bases(self, case: Case, function: str) -> Iterator[Case]:
-        """Yields plain cases that differ in the kernel, the rank, the dtype, or all."""
-        other = "float64" if case.dtype == "float32" else "float32"
-        for kernel, dtype in itertools.product((2, 3), (case.dtype, other)):
-            for rank in (case.rank, 2, 1, 3):
-                if not {f"rank {rank}", dtype} & self.skipped[function]:
-                    yield plain(case.kind, rank=rank, dtype=dtype, kernel_size=kernel)
+        """Yields plain cases of what the function may be limited to."""
+        for other in variants(case):
+            if not other.features() & self.skipped[function]:
+                yield other
 
     def _lacks(self, function: str, feature: str, reason: str) -> None:
         self.skipped[function].add(feature)
