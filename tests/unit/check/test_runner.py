@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from unit.check.subjects import BY_NUMBERS, integers, write
 
+from rot180.check.subjects import _process
+from rot180.check.subjects._channel import Channel
 from rot180.check.subjects._outcome import (
     EARLIER,
     Died,
@@ -411,6 +414,59 @@ def test_what_would_steer_a_terminal_is_escaped(
     assert call("die_in_colour") == Died("exited with status 3", "\\x1b[2J\nlast")
 
 
+FORGED = """
+import os, pickle, struct, time
+from rot180.check.subjects import _outcome, _wire
+class Ends:
+    def __reduce__(self): return os._exit, (0,)
+LENGTH = struct.Struct("<Q")
+LINE = [int(n) for n in os.listdir("/proc/self/fd") if int(n) > 2 and
+        os.path.exists(f"/proc/self/fd/{{n}}") and
+        os.readlink(f"/proc/self/fd/{{n}}").startswith("socket")][0]
+def write(data): os.write(LINE, LENGTH.pack(len(data)) + data)
+def say(number, answer): write(_wire.packed((number, answer)))
+def flood():
+    os.set_blocking(LINE, True)
+    while True: say(0, "stale")
+def relu(x):
+    {body}
+    time.sleep(5)
+"""
+FORGERIES = {
+    "code": "write(pickle.dumps((2, Ends())))",
+    "no message": "write(b'{}' * 100)",
+    "deep": "write(LENGTH.pack(200000) + b'[' * 200000)",
+    "endless": "os.write(LINE, LENGTH.pack(2 ** 62))",
+    "half": "os.write(LINE, LENGTH.pack(1000) + b'{')",
+    "flood": "flood()",
+    "another kind": "say(2, True)",
+    "another number": "say(2, _outcome.Values(()))",
+    "no texts": "say(2, _outcome.Unsupported(1))",
+    "objects": "write(_wire.packed((2, x)).replace(b'<f4', b'|O8'))",
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_what_a_subject_writes_to_the_connection_is_no_more_than_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(_process, "ENDING", 0.1)
+    path = write(tmp_path, FORGED.format(body=FORGERIES[what]))
+    with ChildRunner(path, timeout=0.5) as runner:
+        runner.functions  # noqa: B018  # the subject is loaded
+        begun = time.monotonic()
+        outcome = runner.call("relu", (("x", X),), {})
+        assert isinstance(outcome, Died | TimedOut)
+        assert time.monotonic() - begun < 3
+
+
+def test_no_text_of_a_subject_breaks_the_report(tmp_path: Path) -> None:
+    body = "say(2, _outcome.Unsupported('\\ud800\\x1b[2J'))"
+    with ChildRunner(write(tmp_path, FORGED.format(body=body))) as runner:
+        outcome = runner.call("relu", (("x", X),), {})
+    assert outcome == Unsupported(r"\ud800\x1b[2J")
+
+
 def test_a_fresh_subject_has_forgotten_its_calls(runner: ChildRunner) -> None:
     def count() -> Any:
         return only(runner.call("conv", OPERANDS, {"what": "count"})).max()
@@ -553,8 +609,15 @@ def gone(pid: int) -> bool:
 OFFSPRING = """
 import os, subprocess, sys, time
 def relu(x):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    open({path!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    pids = [os.getpid(), *(
+        subprocess.Popen(sleep, start_new_session=new).pid for new in (False, True)
+    ), os.fork()]
+    if pids[-1] == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+    open({path!r}, "w").write(" ".join(map(str, pids)))
     time.sleep({seconds})
     return x
 """
@@ -595,3 +658,13 @@ def test_nothing_is_left_when_the_judge_is_ended(
         finally:
             process.kill()
     assert all(gone(int(pid)) for pid in pids.read_text().split())
+
+
+def test_no_stream_of_old_answers_prolongs_a_wait() -> None:
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    for _ in range(3):
+        theirs.send((0, "stale"))
+    with pytest.raises(TimeoutError):
+        ours.receive(-1e-3)
+    ours.close()
+    theirs.close()

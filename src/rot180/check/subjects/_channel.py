@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import pickle
 import select
 import socket
 import struct
 import time
 from typing import Any, Final
 
+from rot180.check.subjects._outcome import printable
+from rot180.check.subjects._wire import packed, unpacked
+
 __all__ = ["Channel"]
 
 _LENGTH: Final = struct.Struct("<Q")
+_MOST: Final = 2**32  # bytes of a message
 
 
 class Channel:
-    """One end of the connection; the messages are Python values.
+    """One end of the connection; the messages are values of a few classes.
 
     Args:
         connection: The end, which the channel then owns.
         process: A process file descriptor: that process's end is the connection's end,
-            even where its own children keep the other end open.
+            even where its own children keep the other end open. What comes from it
+            is not trusted: a text may hold no more than can be printed.
     """
 
     def __init__(self, connection: socket.socket, process: int | None = None) -> None:
         self._socket = connection
+        self._text = str if process is None else printable
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN)
         if process is not None:
@@ -37,7 +42,7 @@ class Channel:
             TimeoutError: It was not taken in time.
             OSError: There is nobody at the other end.
         """
-        data = pickle.dumps(message, protocol=5)
+        data = packed(message)
         self._socket.settimeout(seconds)
         self._socket.sendall(_LENGTH.pack(len(data)) + data)
 
@@ -46,17 +51,25 @@ class Channel:
 
         Raises:
             TimeoutError: It did not come in time.
-            EOFError: The other end was closed, or its process has ended.
+            EOFError: The other end was closed, its process has ended, or what came is
+                no message.
         """
         end = None if seconds is None else time.monotonic() + seconds
         self._socket.settimeout(0)
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size, end))
-        return pickle.loads(self._read(length, end))  # noqa: S301  # no sandbox
+        if length > _MOST:
+            raise EOFError("what came is no message")
+        try:
+            return unpacked(self._read(length, end), self._text)
+        except ValueError as error:
+            raise EOFError("what came is no message") from error
 
     def _read(self, count: int, end: float | None) -> bytearray:
         data = bytearray(count)
         view = memoryview(data)
         while view:
+            if end is not None and time.monotonic() > end:  # what comes may never end
+                raise TimeoutError("not all came in time")
             try:
                 got = self._socket.recv_into(view)
             except BlockingIOError:

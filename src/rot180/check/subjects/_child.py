@@ -7,6 +7,7 @@ nobody. That makes it no sandbox: the subject can do what the user can.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import select
@@ -15,8 +16,10 @@ import socket
 import sys
 import textwrap
 import threading
+import time
 import traceback
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from rot180.check.subjects._channel import Channel
 from rot180.check.subjects._invoke import Call, Earlier, invoke
@@ -26,7 +29,11 @@ from rot180.check.subjects._raised import own_frames
 from rot180.check.subjects._subject import Facts, Subject, load
 from rot180.errors import Rot180Error
 
-__all__ = ["command", "main", "set_threads"]
+__all__ = ["MARK", "command", "end_marked", "main", "set_threads"]
+
+# In the environment of a child and of all that it starts, and nowhere else: its name.
+MARK: Final = "ROT180_CHECK_CHILD"
+_SWEEPS: Final = 500
 
 
 def command(descriptor: int) -> list[str]:
@@ -58,13 +65,37 @@ def main() -> None:
 
 def _end_with_parent() -> None:
     """Ends this process, and those it started, when its parent is gone."""
-    parent = os.pidfd_open(os.getppid())
+    parent, mark = os.pidfd_open(os.getppid()), os.environ[MARK]
 
     def watch() -> None:
         select.select([parent], [], [])
+        end_marked(mark, but=os.getpid())
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_marked(mark: str, but: int = 0) -> None:
+    """Kills what a child started and what left its group, such as a new session."""
+    entry = f"{MARK}={mark}".encode()
+    for _ in range(_SWEEPS):  # one may have started another meanwhile
+        if not sum(_is_killed(p, entry, but) for p in Path("/proc").glob("[1-9]*")):
+            break
+        time.sleep(0.002)
+
+
+def _is_killed(path: Path, entry: bytes, but: int) -> bool:
+    """Whether a process has this entry in its environment; it is killed then."""
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        process = os.pidfd_open(int(path.name))
+        try:
+            environment = (path / "environ").read_bytes().split(b"\0")
+            if int(path.name) != but and entry in environment:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                return True
+        finally:
+            os.close(process)
+    return False
 
 
 def _serve(channel: Channel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import select
 import signal
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from rot180.check.subjects._channel import Channel
-from rot180.check.subjects._child import command
+from rot180.check.subjects._child import MARK, command, end_marked
 from rot180.check.subjects._outcome import printable
 from rot180.check.subjects._poison import environment
 
@@ -43,7 +44,7 @@ class Child:
     """
 
     def __init__(self, folder: str) -> None:
-        self._asked = 0
+        self._asked, mark = 0, secrets.token_hex(16)
         self._printed = _appendable()
         ours, theirs = socket.socketpair()
         with theirs:
@@ -53,13 +54,13 @@ class Child:
                 stdout=self._printed,
                 stderr=self._printed,
                 pass_fds=(theirs.fileno(),),
-                env=environment(os.environ),
+                env=environment(os.environ) | {MARK: mark},
                 cwd=folder,
                 start_new_session=True,
             )
         self._ended = os.pidfd_open(self._process.pid)
         self._channel = Channel(ours, self._ended)
-        resources = (self._process, self._channel, self._ended, self._printed)
+        resources = (self._process, mark, self._channel, self._ended, self._printed)
         self.end = weakref.finalize(self, _end, *resources)
 
     def ask(self, request: Any, seconds: float) -> Any:
@@ -75,9 +76,9 @@ class Child:
         self._channel.send((self._asked, request), seconds)
         end = time.monotonic() + seconds
         while True:
-            number, answer = self._channel.receive(max(end - time.monotonic(), 0))
-            if number == self._asked:
-                return answer
+            match self._channel.receive(max(end - time.monotonic(), 0)):
+                case (number, answer) if number == self._asked:
+                    return answer
 
     def obituary(self) -> tuple[str, str]:
         """Returns how the child ended and the last lines that it printed."""
@@ -92,7 +93,7 @@ class Child:
     def _how(self) -> str:
         ready, _, _ = select.select([self._ended], [], [], ENDING)
         if not ready:
-            return "closed its connection to rot180"
+            return "closed its connection to rot180, or wrote to it"
         # Not `Popen.wait`: the number must stay the child's until its group is killed.
         end = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOWAIT)
         if end is None or end.si_code == os.CLD_EXITED:
@@ -108,13 +109,18 @@ def _appendable() -> IO[bytes]:
 
 
 def _end(
-    process: subprocess.Popen[bytes], channel: Channel, ended: int, printed: IO[bytes]
+    process: subprocess.Popen[bytes],
+    mark: str,
+    channel: Channel,
+    ended: int,
+    printed: IO[bytes],
 ) -> None:
-    """Kills the process and its group, and frees what belongs to it."""
+    """Kills the process and all that it started, and frees what belongs to it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()  # in case that it left its group
     process.wait()
+    end_marked(mark)
     channel.close()
     os.close(ended)
     printed.close()

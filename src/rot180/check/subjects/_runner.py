@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from rot180.check.subjects._child import set_threads
 from rot180.check.subjects._invoke import MEMORY, Call, Earlier, invoke
@@ -13,6 +13,7 @@ from rot180.check.subjects._outcome import Died, Outcome, TimedOut
 from rot180.check.subjects._poison import poisoned
 from rot180.check.subjects._process import Child
 from rot180.check.subjects._subject import Facts, describe
+from rot180.check.subjects._wire import is_answer, is_facts
 from rot180.errors import DataError
 
 __all__ = ["MEMORY", "ChildRunner", "LocalRunner", "Runner"]
@@ -21,66 +22,8 @@ __all__ = ["MEMORY", "ChildRunner", "LocalRunner", "Runner"]
 LOADING: Final = 120.0
 
 
-class Runner(Protocol):
+class Runner:
     """Calls the functions of a subject, whatever becomes of it."""
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """The names of `OUTPUTS` that the subject offers, in that order."""
-
-    @property
-    def unsupported(self) -> Mapping[str, str]:
-        """The features and functions that it declares not to have, and why."""
-
-    @property
-    def adapted(self) -> bool:
-        """Whether it is of a form other than rot180's own functions."""
-
-    @property
-    def arithmetic(self) -> str | None:
-        """What it declares about its arithmetic."""
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Of Python, NumPy and the packages that it names."""
-
-    @property
-    def source(self) -> str:
-        """Lines for a script that make the functions attributes of `subject`."""
-
-    def call(
-        self,
-        function: str,
-        arguments: Sequence[tuple[str, Any]],
-        options: Mapping[str, Any],
-        droppable: frozenset[str] = frozenset(),
-        memory: str = "plain",
-    ) -> Outcome:
-        """Returns what becomes of one call.
-
-        Args:
-            function: A name of `OUTPUTS`.
-            arguments: Names and values of the positional arguments, in order.
-            options: The options by name.
-            droppable: Options that are left out if the function has no such parameter;
-                for others that is `Unsupported`.
-            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
-                first axis is the one with neighbours; "strided", views of every second
-                element along the last axis, with NaN (integers: the largest) between.
-        """
-
-    def set_threads(self, n: int) -> bool:
-        """Returns whether the subject now computes with `n` threads."""
-
-    def fresh(self) -> bool:
-        """Returns whether the next call will find a subject that was never called."""
-
-    def close(self) -> None:
-        """Ends what was started."""
-
-
-class _Facts:
-    """The part of a runner that tells what is known of the subject."""
 
     __slots__ = ()
 
@@ -117,6 +60,36 @@ class _Facts:
         """Lines for a script that make the functions attributes of `subject`."""
         return self._facts().source
 
+    def call(
+        self,
+        function: str,
+        arguments: Sequence[tuple[str, Any]],
+        options: Mapping[str, Any],
+        droppable: frozenset[str] = frozenset(),
+        memory: str = "plain",
+    ) -> Outcome:
+        """Returns what becomes of one call.
+
+        Args:
+            function: A name of `OUTPUTS`.
+            arguments: Names and values of the positional arguments, in order.
+            options: The options by name.
+            droppable: Options that are left out if the function has no such parameter;
+                for others that is `Unsupported`.
+            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
+                first axis is the one with neighbours; "strided", views of every second
+                element along the last axis, with NaN (integers: the largest) between.
+        """
+        raise NotImplementedError
+
+    def set_threads(self, n: int) -> bool:
+        """Returns whether the subject now computes with `n` threads."""
+        raise NotImplementedError
+
+    def fresh(self) -> bool:
+        """Returns whether the next call will find a subject that was never called."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Ends what was started."""
 
@@ -132,7 +105,7 @@ class _Facts:
         self.close()
 
 
-class LocalRunner(_Facts):
+class LocalRunner(Runner):
     """Calls a subject in this process.
 
     There is no time limit, a crash ends this process too, and of the memory that was
@@ -179,7 +152,7 @@ class LocalRunner(_Facts):
         return False
 
 
-class ChildRunner(_Facts):
+class ChildRunner(Runner):
     """Calls a subject in a child process, which is started when it is first needed.
 
     A child that dies or does not answer in time is ended with all it started; the next
@@ -222,8 +195,11 @@ class ChildRunner(_Facts):
             DataError: The subject cannot be loaded.
         """
         request = Call(function, arguments, options, droppable, memory)
-        outcome: Outcome = self._ask(request)
-        return outcome
+        outcome = self._ask(request)
+        if isinstance(outcome, Died | TimedOut) or is_answer(outcome, function):
+            return outcome  # type: ignore[no-any-return]
+        self.close()
+        return Died("sent what is no answer")
 
     def set_threads(self, n: int) -> bool:
         """Returns whether the subject now computes with `n` threads.
@@ -286,7 +262,7 @@ class ChildRunner(_Facts):
         except BaseException:
             self.close()
             raise
-        if not isinstance(answer, Facts):
+        if not is_facts(answer):
             self.close()
-            raise DataError(answer)
+            raise DataError(str(answer))
         self._known = answer
