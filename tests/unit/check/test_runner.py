@@ -668,3 +668,14 @@ def test_no_stream_of_old_answers_prolongs_a_wait() -> None:
         ours.receive(-1e-3)
     ours.close()
     theirs.close()
+
+
+def test_options_of_every_kind_reach_the_subject(tmp_path: Path) -> None:
+    body = "def conv(x, w, b=None, **options): raise KeyError(repr(options))"
+    given = {"p": ((1, 0), -2), "q": "same", "r": None, "s": np.int64(3), "t": 0.5}
+    dropped = {"u"} - given.keys()
+    with ChildRunner(write(tmp_path, body)) as runner:
+        outcome = runner.call("conv", OPERANDS, given, frozenset(dropped))
+        assert runner.call("conv", OPERANDS, given, dropped) == outcome  # type: ignore[arg-type]
+    assert isinstance(outcome, Raised)
+    assert repr(given | {"s": 3})[1:-1] in outcome.message

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import fields
 from typing import Any, Final
 
@@ -50,8 +50,10 @@ def _plain(value: Any, arrays: list[bytes]) -> Any:
         name, parts = "dict", value.items()
     elif isinstance(value, list | tuple):
         name = "tuple"
-    elif not isinstance(value, frozenset):
-        return value
+    elif isinstance(value, Set):
+        name = "frozenset"
+    else:
+        return value.item() if isinstance(value, np.generic) else value
     return [name, [_plain(part, arrays) for part in parts]]
 
 
