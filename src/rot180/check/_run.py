@@ -192,6 +192,8 @@ class _Run:
             self.problem = "interrupted; this is what was found until then"
         except DataError as error:  # the child does not start again
             self.problem = str(error)
+        for verdict in self.judge.probed:
+            self.ledger.add(verdict)
         found: list[Finding] = []
         try:
             named = self.settings.diagnosis

@@ -212,6 +212,73 @@ def test_threads_that_cannot_be_set_are_not_judged() -> None:
     assert judge_of({"conv": T.conv}).repeats(CASE, "conv", 2) is None
 
 
+def _fails_from(call: int) -> Conv:
+    """A convolution that goes wrong by an error in some call and all later ones."""
+    count = itertools.count(1)
+
+    def conv(*arrays: Any, **options: Any) -> Any:
+        if next(count) >= call:
+            raise KeyError("cache")
+        return T.conv(*arrays, **options)
+
+    return conv
+
+
+LAW_CALLS = {
+    "repeat": (lambda judge: [judge.repeats(CASE, "conv", None)], 3),
+    "history": (lambda judge: judge.history(CASE, "conv"), 2),
+    "memory": (lambda judge: [judge.memory(CASE, "conv")], 2),
+    "linear in x": (
+        lambda judge: [
+            judge.law(law, CASE) for law in judge.laws(CASE) if "x" in law.name
+        ],
+        4,
+    ),
+}
+
+
+@pytest.mark.parametrize("law", LAW_CALLS)
+def test_an_error_in_a_call_of_a_law_is_a_finding(law: str) -> None:
+    ask, call = LAW_CALLS[law]
+    judge = judge_of({"conv": _fails_from(call)})
+    assert not reasons(judge, CASE)
+    failures = [f for verdict in ask(judge) if verdict for f in verdict.failures]
+    assert failures
+    assert {(f.reason, f.law) for f in failures} == {("raised", law)}
+    assert "KeyError at test_judge.py" in failures[0].message
+
+
+def _only_contiguous(x: Any, w: Any, *more: Any, **options: Any) -> Any:
+    np.ctypeslib.ndpointer(flags="C_CONTIGUOUS").from_param(x)
+    return T.conv(x, w, *more, **options)
+
+
+def test_code_that_never_takes_operands_with_gaps_is_not_wrong() -> None:
+    judge = judge_of({"conv": _only_contiguous})
+    assert not reasons(judge, CASE)
+    for _ in range(3):
+        verdict = judge.memory(CASE, "conv")
+        assert verdict is None or not verdict.failures
+    told = dict(judge.survey.summary())
+    assert "refused with TypeError" in told["fortran operands in conv"]
+    assert "strided operands in conv" in told
+
+
+def test_an_error_with_operands_that_were_taken_before_is_wrong() -> None:
+    def conv(x: Any, *more: Any, **options: Any) -> Any:
+        if x.shape != CASE.x_shape:
+            return _only_contiguous(x, *more, **options)
+        return T.conv(x, *more, **options)
+
+    judge, other = judge_of({"conv": conv}), make(kernel_size=2, extra=4, images=2)
+    assert not reasons(judge, CASE) | reasons(judge, other)
+    first, second = (judge.memory(case, "conv") for case in (CASE, other))
+    assert first is not None
+    assert not first.failures
+    assert second is not None
+    assert [f.reason for f in second.failures] == ["raised"]
+
+
 # --- subjects in a process of their own ---
 
 ENDINGS = """
@@ -244,6 +311,47 @@ def test_what_ends_its_process_twice_is_not_called_again(
             assert words in failure.message
         assert list(judge.verdicts(CASE)) == []
         assert {v.function for v in judge.verdicts(RELU)} == {"relu", "relu_backward"}
+
+
+IN_LAWS = {
+    "crash": ("os.kill(os.getpid(), 11)", "died"),
+    "hang": ("time.sleep(60)", "timeout"),
+}
+
+
+@pytest.mark.parametrize("how", IN_LAWS)
+def test_a_crash_or_hang_in_a_call_of_a_law_is_a_finding(
+    how: str, tmp_path: Path
+) -> None:
+    ending, reason = IN_LAWS[how]
+    body = "    if not x.flags.c_contiguous: {ending}\n    return correct_taps.conv"
+    text = ENDINGS.replace("    {ending}", f"{body}(x, w, b, **options)")
+    with ChildRunner(write(tmp_path, text.format(ending=ending)), timeout=0.5) as r:
+        judge = judge_by(r)
+        assert not reasons(judge, CASE)
+        verdict = judge.memory(CASE, "conv")
+    assert verdict is not None
+    assert [f.reason for f in verdict.failures] == [reason]
+    assert verdict.failures[0].memory == "fortran"
+
+
+def test_a_crash_while_features_are_asked_for_is_a_finding(tmp_path: Path) -> None:
+    text = """
+import os
+from benchmarks.mutants import correct_taps
+CALLS = []
+def conv(x, w, b=None, *, stride=1):
+    CALLS.append(stride)
+    if stride == 1 and CALLS[-2:-1] == [2] and not os.path.exists({flag!r}):
+        open({flag!r}, "w").close()
+        os._exit(3)
+    if stride != 1: raise ValueError("stride")
+    return correct_taps.conv(x, w, b)
+"""
+    path = write(tmp_path, text.format(flag=str(tmp_path / "flag")))
+    report = check(path, seconds=1, dtypes=("float32",), diagnosis=False)
+    assert report.status == 1
+    assert {f.failure.reason for f in report.wrong} == {"died"}
 
 
 def test_a_run_goes_on_after_a_hang_and_says_what_was_left_out(

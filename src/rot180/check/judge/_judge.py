@@ -69,7 +69,7 @@ class Verdict:
 
 
 class _NotJudged(Exception):
-    """A call of a law gave no values."""
+    """A call of a law gave no values; its argument is the verdict on that call."""
 
 
 @dataclass(slots=True)
@@ -83,6 +83,7 @@ class Judge:
         slopes: The slopes that `relu_backward` was seen to take at 0.
         absent: Gradients in whose place None was returned, such as `"db of
             conv_backward"`.
+        probed: On calls that asked for a feature and were not survived.
         earlier: For each failure, by function and case, the calls before it.
     """
 
@@ -91,6 +92,7 @@ class Judge:
     survey: Survey
     slopes: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    probed: list[Verdict] = field(default_factory=list)
     earlier: dict[tuple[str, Case], tuple[Made, ...]] = field(default_factory=dict)
     _recent: deque[Made] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _endings: dict[str, int] = field(default_factory=dict)
@@ -125,7 +127,13 @@ class Judge:
         return Verdict(case, function, failures)
 
     def _plain_call(self, case: Case, function: str) -> Outcome:
-        return self.call(case, function, self.operands(case))
+        """Asks for a feature; a call that is not survived is none of the answers."""
+        given = self.operands(case)
+        outcome = self.call(case, function, given)
+        if isinstance(outcome, Died | TimedOut):
+            found = self._failures(case, function, given, outcome, "reference")
+            self.probed.append(Verdict(case, function, tuple(found)))
+        return outcome
 
     def call(
         self, case: Case, function: str, given: Operands, memory: str = "plain"
@@ -234,7 +242,7 @@ class Judge:
         ]
 
     def law(self, law: Law, case: Case) -> Verdict | None:
-        """Judges a law; None where one of its calls gave no values.
+        """Judges a law; None where one of its calls was turned down.
 
         The calls of a broken law are held against the oracle, to name the one that is
         wrong; where the oracle finds none, the law itself is the failure.
@@ -247,17 +255,19 @@ class Judge:
             calls.append((of, function, given))
             outcome = self.call(of, function, given)
             if not isinstance(outcome, Values):
-                raise _NotJudged
+                raise _NotJudged(self._fallen(calls[-1], outcome, law.name))
             named = zip(OUTPUTS[function], outcome.results, strict=True)
             if any(result is None for name, result in named if name != "db"):
-                raise _NotJudged
+                raise _NotJudged(None)
             return outcome.results  # type: ignore[return-value]
 
         name = next(n for n in law.needs[-1] if n in self.runner.functions)
         try:
             holds = law.holds(ask, case, np.random.default_rng([case.seed, 1]))
-        except (_NotJudged, KeyError):
+        except KeyError:
             return None
+        except _NotJudged as fallen:
+            return fallen.args[0]  # type: ignore[no-any-return]
         except (TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
             holds = False  # answers of another shape, no arrays, no finite numbers
         if holds:
@@ -282,10 +292,13 @@ class Judge:
             return None
         given = self.operands(case)
         plain = self.call(case, function, given)
-        for memory in ("fortran", "strided"):
+        if not isinstance(plain, Values):
+            return self._fallen((case, function, given), plain, "memory")
+        for memory in self.survey.fitting_memory(function):
             other = self.call(case, function, given, memory)
-            if not (isinstance(plain, Values) and isinstance(other, Values)):
-                return None
+            if not isinstance(other, Values):
+                return self._fallen((case, function, given), other, "memory", memory)
+            self.survey.shown.setdefault(function, set()).add(memory)
             for name, got, want in zip(
                 OUTPUTS[function], other.results, plain.results, strict=False
             ):
@@ -300,6 +313,22 @@ class Judge:
                     return Verdict(case, function, (fault,), law="memory")
         return Verdict(case, function, law="memory")
 
+    def _fallen(
+        self, made: Made, outcome: Outcome, law: str, memory: str = "plain"
+    ) -> Verdict | None:
+        """Returns the verdict on a call without values, None if it was turned down."""
+        case, function, given = made
+        if memory != "plain":
+            excused = self.survey.excuses_memory(case, function, memory, outcome)
+        else:
+            reason = self.survey.excuse(case, function, outcome, self._plain_call)
+            excused = reason is not None
+        if excused:
+            return None
+        found = self._failures(case, function, given, outcome, law)
+        failures = tuple(replace(failure, memory=memory) for failure in found)
+        return Verdict(case, function, failures, law=law)
+
     def history(self, case: Case, function: str) -> Iterator[Verdict]:
         """Judges calls of the same shapes with other options, and then the first again.
 
@@ -309,7 +338,11 @@ class Judge:
         for other in _same_shapes(case):
             if function not in self.survey.fitting_functions(other):
                 continue
-            self.call(*made)
+            first = self.call(*made)
+            if not isinstance(first, Values):
+                fallen = self._fallen(made, first, "history")
+                yield from () if fallen is None else (fallen,)
+                return
             verdict = self.verdict(other, function, self.operands(other), "history")
             if verdict.failures:
                 failures = (replace(f, before=made) for f in verdict.failures)
@@ -326,8 +359,10 @@ class Judge:
         again = self.call(case, function, given)
         if threads is not None:
             self.runner.set_threads(1)
-        if not (isinstance(first, Values) and isinstance(again, Values)):
-            return None
+        if not isinstance(first, Values):
+            return self._fallen((case, function, given), first, "repeat")
+        if not isinstance(again, Values):
+            return self._fallen((case, function, given), again, "repeat")
         if _same_bits(first, again):
             return Verdict(case, function, law="repeat")
         return Verdict(

@@ -19,6 +19,7 @@ from rot180.check.cases import (
 )
 from rot180.check.judge._oracle import functions_of
 from rot180.check.subjects import (
+    MEMORY,
     Outcome,
     Raised,
     Runner,
@@ -119,6 +120,27 @@ class Survey:
         if learnt is None and _is_slip(outcome):
             return None
         return learnt or reason
+
+    def fitting_memory(self, function: str) -> tuple[str, ...]:
+        """Returns how the operands of a function may lie besides plainly."""
+        return tuple(m for m in MEMORY[1:] if m not in self.skipped.get(function, ()))
+
+    def excuses_memory(
+        self, case: Case, function: str, memory: str, outcome: Outcome
+    ) -> bool:
+        """Whether a call was turned down because its operands lie so.
+
+        An error that is no `raise` of the subject's is a refusal only where no other
+        call with such operands was answered.
+        """
+        reason = self._refusal(case, outcome)
+        is_shown = memory in self.shown.get(function, ())
+        if reason is None or (is_shown and _is_slip(outcome)):
+            return False
+        if not is_shown:
+            self.skipped.setdefault(function, set()).add(memory)
+            self.unsupported[f"{function}: {memory} operands"] = reason
+        return True
 
     def _refusal(self, case: Case, outcome: Outcome) -> str | None:
         """Returns in which words a call was turned down, None if it was not."""

@@ -14,10 +14,11 @@ from rot180.check.subjects._outcome import (
     differing,
     number,
 )
-from rot180.check.subjects._runner import ChildRunner, LocalRunner, Runner
+from rot180.check.subjects._runner import MEMORY, ChildRunner, LocalRunner, Runner
 
 __all__ = [
     "EARLIER",
+    "MEMORY",
     "Array",
     "ChildRunner",
     "Died",
