@@ -87,8 +87,9 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     assert done.stdout == "set()\n", done.stderr
 
 
+@pytest.mark.usefixtures("fixed_only")
 def test_right_code_ends_with_0_and_a_table(subject: Any) -> None:
-    result = _check(subject(RIGHT))
+    result = _check(subject(RIGHT), seconds="60")
     assert result.exit_code == 0, result.output
     assert "relu_backward" in result.output
     assert "my_conv.py" in result.output
@@ -118,11 +119,12 @@ def test_a_missing_file_ends_with_2_and_a_message(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.usefixtures("fixed_only")
 @pytest.mark.parametrize(("text", "status"), [(RIGHT, 0), (WRONG, 1), (UNFINISHED, 2)])
 def test_json_alone_is_on_standard_output_and_strict(
     subject: Any, text: str, status: int
 ) -> None:
-    result = _check(subject(text), "--json", "-", seconds="1")
+    result = _check(subject(text), "--json", "-", seconds="60")
     assert result.exit_code == status
 
     def refuse(constant: str) -> None:
@@ -158,8 +160,9 @@ def test_every_format_alone_is_on_standard_output(
     assert result.stdout.startswith(start)
 
 
+@pytest.mark.usefixtures("fixed_only")
 def test_brief_is_a_few_lines(subject: Any) -> None:
-    result = _check(subject(WRONG), "--brief")
+    result = _check(subject(WRONG), "--brief", seconds="60")
     first, found, last = result.stdout.splitlines()
     assert first == "wrong: relu_backward: dx; 1 finding"
     assert found.startswith("1. relu_backward: dx is wrong")
@@ -197,11 +200,13 @@ def test_a_run_leaves_nothing_behind(subject: Any, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["my_conv.py", "other.py"]
 
 
+@pytest.mark.usefixtures("fixed_only")
 def test_reports_are_written_beside_the_table(subject: Any, tmp_path: Path) -> None:
     files = tmp_path / "report.json", tmp_path / "report.md"
     result = _check(
-        subject(RIGHT), "--json", str(files[0]), "--markdown", str(files[1])
-    )
+        subject(RIGHT), "--json", str(files[0]), "--markdown", str(files[1]),
+        seconds="60",
+    )  # fmt: skip
     assert result.exit_code == 0
     assert json.loads(files[0].read_text())["status"] == 0
     assert files[1].read_text().startswith("#")
@@ -289,7 +294,10 @@ def test_no_subject_is_a_usage_error() -> None:
     assert "Missing argument 'SUBJECT'" in result.stderr
 
 
+@pytest.mark.usefixtures("fixed_only")
 def test_strict_convicts_what_accepts_nonsense() -> None:
     for options, status in (((), 0), (("--strict",), 1)):
-        result = _check("benchmarks.mutants:m15a", *options, seconds="1")
+        result = _check(
+            "benchmarks.mutants:m15a", *options, "--only", "conv", seconds="60"
+        )
         assert result.exit_code == status, result.output

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -16,7 +18,10 @@ from rot180.check._options import require
 from rot180.check.cases import (
     OUTPUTS,
     Case,
+    Kind,
+    alone,
     corners,
+    covering,
     draw,
     every_cell,
     known_features,
@@ -33,7 +38,13 @@ from rot180.check.judge import (
     too_large,
 )
 from rot180.check.report import SHRINKING, Report, findings, lenient_findings
-from rot180.check.subjects import ChildRunner, LocalRunner, Runner
+from rot180.check.subjects import (
+    MEMORY,
+    ChildRunner,
+    LocalRunner,
+    OutOfTime,
+    Runner,
+)
 from rot180.errors import ArgumentError, DataError
 
 __all__ = ["Profile", "Progress", "check"]
@@ -43,8 +54,13 @@ Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]
 # Every so many cases are computed with two threads as well, which are slow to start.
 _THREADED = 7
+# Configurations of each feature that a verdict needs, and how many are drawn for them.
+ENOUGH: Final = 3
+_DRAWS: Final = 200
 # Seconds for fresh processes and diagnoses, beside those for shrinking.
 _TELLING = 3.0
+# The last call may go on until so many times the seconds that a run is given.
+_OVERTIME = 1.1
 
 
 def check(
@@ -157,10 +173,6 @@ class _Settings:
     progress: Progress | None
 
 
-class _Enough(Exception):
-    """The time is over."""
-
-
 @dataclass(slots=True)
 class _Run:
     name: str
@@ -173,7 +185,8 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     consistent: bool = False
     problem: str | None = None
-    pending: deque[Case] = field(default_factory=deque)
+    cut: list[str] = field(default_factory=list)
+    pending: list[tuple[int, int, Case]] = field(default_factory=list)
     turns: Iterator[int] = field(default_factory=itertools.count)
 
     def report(self, lacking: Collection[str]) -> Report:
@@ -181,13 +194,23 @@ class _Run:
         self.judge.survey.declare(lacking, self.settings.dtypes)
         self.judge.runner.set_threads(1)
         self.begun = time.monotonic()  # the subject is loaded now
+        if self._is_timed():
+            until = self.begun + self.settings.seconds * _OVERTIME
+            self.judge.runner.until = until
         for kind in self.judge.survey.open_kinds():
             for function in self.judge.survey.open_functions(kind):
                 self.ledger.tallies[function] = Tally()
         try:
             self._explore()
-        except _Enough:
-            pass
+        except OutOfTime as over:
+            self.cut = [*map(str, over.args)]
+            if self.planned is not None:
+                done, planned = max(len(self.judged), 1), self.planned
+                whole = (time.monotonic() - self.begun) * planned / done
+                self.cut.append(
+                    f"the time was over after {done} of the first {planned} "
+                    f"configurations, which take about {whole:.0f} s in all"
+                )
         except KeyboardInterrupt:
             self.problem = "interrupted; this is what was found until then"
         except DataError as error:  # the child does not start again
@@ -199,7 +222,8 @@ class _Run:
             named = self.settings.diagnosis
             found.extend(findings(self.judge, self.ledger, diagnosis=named))
             if self.settings.shapes is None and self.problem is None:
-                found.extend(lenient_findings(self.judge))
+                with contextlib.suppress(OutOfTime):
+                    found.extend(lenient_findings(self.judge))
         except KeyboardInterrupt:
             self.problem = "interrupted; some of what was found is not told"
         return self._reported(tuple(found))
@@ -212,9 +236,11 @@ class _Run:
         if self.settings.profile == "full":
             self._judge_all((*corners(seed), *every_cell(seed)))
             return
-        self._judge_all(corners(seed), laws=False)
+        needed, rest = covering(corners(seed), ENOUGH)
+        self._judge_all(needed, laws=False)
         self.planned = None
-        self._judge_random()
+        self._judge_scarce()
+        self._judge_random(rest)
 
     def _possible(self, shapes: Iterable[Case]) -> Iterator[Case]:
         """Yields the shapes in each dtype; of those too large it is said why."""
@@ -229,9 +255,12 @@ class _Run:
                     where = f"convolution {number} of the shapes, in {dtype}"
                     self.judge.survey.unsupported[where] = reason
 
+    def _is_timed(self) -> bool:
+        return self.settings.profile == "quick" and self.settings.shapes is None
+
     def _late(self) -> bool:
         """Whether the time is over; sooner where failures have to be shrunk."""
-        if self.settings.profile != "quick" or self.settings.shapes is not None:
+        if not self._is_timed():
             return False
         reserve = 0.0
         if self.ledger.seen:
@@ -244,25 +273,60 @@ class _Run:
         wanted = [case for case in given if case.kind in kinds]
         self.planned = len(wanted)
         for case in wanted:
-            self.pending.extend(self._judge(case))
+            self._judge_first(case)
         while self.pending and laws:
-            self._judge_laws(self.pending.popleft())
+            self._judge_laws(heappop(self.pending)[2])
 
-    def _judge_random(self) -> None:
-        """Judges random configurations until the time is over; convolutions most."""
+    def _judge_first(self, case: Case) -> None:
+        """Judges a case; the laws are asked of the smallest first."""
+        for right in self._judge(case):
+            heappush(self.pending, (right.work(), len(self.judged), right))
+
+    def _judge_scarce(self) -> None:
+        """Judges more of the features that the corners have seldom."""
+        rng = np.random.default_rng([self.settings.seed, ENOUGH])
+        survey = self.judge.survey
+        for kind in survey.open_kinds():
+            for _ in range(_DRAWS):
+                functions = survey.open_functions(kind)
+                scarce = {name for f in functions for name in self._scarce(f, kind)}
+                if not scarce:
+                    break
+                case = draw(kind, (1, 2, 3), rng)
+                if not scarce & without(case, survey.missing(kind)).features():
+                    single = alone(min(scarce), case) or case
+                    case = replace(single, seed=case.seed, in_group=case.in_group)
+                self._judge_first(case)
+
+    def _scarce(self, function: str, kind: Kind) -> list[str]:
+        """Returns features that a function has, judged on too few configurations."""
+        counts = self.ledger.features.get(function, Counter())
+        survey = self.judge.survey
+        had = survey.shown.get(function, set()) - survey.lacks(function, kind)
+        names = had.difference(MEMORY)
+        return sorted(name for name in names if counts[name] < ENOUGH)
+
+    def _judge_random(self, rest: Iterable[Case]) -> None:
+        """Judges the other corners, then random configurations; until time is over."""
+        for case in itertools.chain(rest, self._random()):
+            if case.kind in self.judge.survey.open_kinds():
+                for right in self._judge(case):
+                    self._judge_laws(right)
+            if self.pending:  # of the first, in turn with these
+                self._judge_laws(heappop(self.pending)[2])
+
+    def _random(self) -> Iterator[Case]:
+        """Yields configurations of the operations in turn; convolutions most."""
         rng = np.random.default_rng(self.settings.seed)
         while kinds := self.judge.survey.open_kinds():
             weighted = [kind for kind in kinds for _ in range(1 + (kind == "conv"))]
             kind = weighted[int(rng.integers(len(weighted)))]
-            for right in self._judge(draw(kind, (1, 2, 3), rng)):
-                self._judge_laws(right)
-            if self.pending:  # of the corners, in turn with the random ones
-                self._judge_laws(self.pending.popleft())
+            yield draw(kind, (1, 2, 3), rng)
 
     def _judge(self, wanted: Case) -> Iterator[Case]:
         """Judges a case, fitted to what the subject has; yields it if it is right."""
         if self._late():
-            raise _Enough
+            raise OutOfTime
         survey = self.judge.survey
         lacks = survey.missing(wanted.kind)
         case = without(wanted, lacks)
@@ -297,7 +361,7 @@ class _Run:
     def _judge_laws(self, case: Case) -> None:
         """Asks laws of a case: two of them in the quick profile, else all."""
         if self._late():
-            raise _Enough
+            raise OutOfTime
         judge, turn = self.judge, next(self.turns)
         laws = judge.laws(case)
         if laws and self.settings.profile == "quick" and self.settings.shapes is None:
@@ -345,8 +409,8 @@ class _Run:
         for function, reason in self.ledger.lacking.items():
             if reason not in known:
                 unsupported[f"{function}, some calls"] = reason
-        for name in sorted(self.judge.absent):
-            unsupported[name] = "None was returned"
+        for name, function in self._absent():
+            unsupported[f"{name} of {function}"] = "None was returned"
         return Report(
             subject=self.name,
             versions=self.judge.runner.versions,
@@ -367,8 +431,20 @@ class _Run:
             incomplete=tuple(self._incomplete()),
         )
 
+    def _absent(self) -> Iterator[tuple[str, str]]:
+        """Yields the gradients that were not given, and of what function.
+
+        That of the bias is not missed where the forward pass has none.
+        """
+        for output, function in sorted(self.judge.absent):
+            forward = function.removesuffix("_backward")
+            lacks = self.judge.survey.skipped.get(forward, set())
+            if not (output == "db" and "bias" in lacks):
+                yield output, function
+
     def _incomplete(self) -> Iterator[str]:
         """Yields what keeps this from being a verdict on all that the subject has."""
+        yield from self.cut
         given_up = self.judge.survey.given_up
         for function, tally in self.ledger.tallies.items():
             reason = given_up.get(function) or self.ledger.lacking.get(function)
@@ -377,6 +453,18 @@ class _Run:
                 yield f"{function} was not judged: {reason}"
             elif function in given_up:
                 yield f"{function}: {reason}"
-        for name in sorted(self.judge.absent):
-            output, _, function = name.partition(" of ")
+        for output, function in self._absent():
             yield f"{function}: {output} was not judged: None was returned"
+        if self.settings.shapes is None:
+            yield from self._too_few()
+
+    def _too_few(self) -> Iterator[str]:
+        """Yields a sentence on the features that were judged too seldom."""
+        told: dict[str, list[str]] = {}
+        for kind in self.judge.survey.open_kinds():
+            for function in self.judge.survey.open_functions(kind):
+                if names := ", ".join(self._scarce(function, kind)):
+                    told.setdefault(names, []).append(function)
+        for names, functions in told.items():
+            which = ", ".join(functions)
+            yield f"{which}: fewer than {ENOUGH} configurations of {names}"

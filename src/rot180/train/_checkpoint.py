@@ -169,6 +169,7 @@ def write_atomically(contents: Mapping[Path, bytes]) -> None:
 
     All are whole on the disk before the first gets its name: a full disk leaves the old
     ones, and a process that is killed leaves all old or all new but for microseconds.
+    What is there and no file, such as /dev/null or a pipe, is written to as it lies.
 
     Raises:
         DataError: One cannot be written.
@@ -177,6 +178,9 @@ def write_atomically(contents: Mapping[Path, bytes]) -> None:
     try:
         try:
             for path, content in contents.items():
+                if path.exists() and not path.is_file():
+                    path.write_bytes(content)
+                    continue
                 made[_new_file(path)] = path
                 _fill(next(reversed(made)), content)
             for name, path in made.items():

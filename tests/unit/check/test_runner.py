@@ -206,7 +206,7 @@ def test_what_is_no_array_is_named(call: Call, what: str, text: str | None) -> N
 @pytest.mark.parametrize(
     ("what", "text"),
     [
-        ("give_pair", "a tuple of 2, not 3"),
+        ("give_list", "a list of 1, not 3"),
         ("nan", "an array, not a tuple of 3"),
         ("give_none", "None, not a tuple of 3"),
     ],
@@ -217,6 +217,12 @@ def test_a_wrong_number_of_results_is_told_once(
     operands = (("dy", X), ("x", X), ("w", W))
     outcome = runner.call("conv_backward", operands, {"what": what})
     assert outcome.results == (text, None, None)
+
+
+def test_two_gradients_are_those_of_code_without_a_bias(runner: ChildRunner) -> None:
+    operands = (("dy", X), ("x", X), ("w", W))
+    dx, dw, db = runner.call("conv_backward", operands, {"what": "give_pair"}).results
+    assert (dx.tolist(), dw.tolist(), db) == (X.tolist(), X.tolist(), None)
 
 
 def test_writing_to_an_operand_is_noticed(call: Call) -> None:

@@ -1,6 +1,7 @@
 """Weights on disk: exact, and whole or not there."""
 
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,18 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     )
     train.save(tmp_path / "m.safetensors", {"x": np.zeros(3)})
     assert done == ["sync", "rename", "sync"]
+
+
+def test_what_is_no_file_is_written_to_and_stays_what_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        train.save(pipe, {"w": np.ones(3, "float32")})
+        assert b'"w"' in os.read(reader, 4096)
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_two_files_are_written_both_or_none(

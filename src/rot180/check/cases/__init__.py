@@ -11,10 +11,11 @@ from rot180.check.cases._case import (
     make,
     parameters,
 )
-from rot180.check.cases._corners import IMPULSES, corners
+from rot180.check.cases._corners import IMPULSES, corners, covering
 from rot180.check.cases._features import (
     CORE,
     LOUD,
+    SHARED,
     alone,
     known_features,
     plain,
@@ -32,12 +33,14 @@ __all__ = [
     "LOUD",
     "OUTPUTS",
     "POOL",
+    "SHARED",
     "Case",
     "Kind",
     "alone",
     "altered",
     "cases",
     "corners",
+    "covering",
     "draw",
     "every_cell",
     "fitted",

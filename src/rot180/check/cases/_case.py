@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Literal, get_args
 
 from rot180 import ops
@@ -302,9 +302,9 @@ class Case:
 
     def features(self) -> frozenset[str]:
         """Returns the names of what a subject has to support for this case."""
-        return frozenset(self._features())
+        return _features(self)
 
-    def _features(self) -> Iterator[str]:
+    def _used(self) -> Iterator[str]:
         yield f"rank {self.rank}"
         yield self.dtype
         for known in parameters(self.kind):
@@ -317,8 +317,7 @@ class Case:
             yield f"padding {self.padding}"
             if self.padding.startswith("same") and max(self.stride) > 1:
                 yield "same padding with a stride"
-        if self.images is None:
-            yield "no image axis"
+        yield "no image axis" if self.images is None else "image axis"
         if self.images == 0:
             yield "no images"
         if 0 in self.size:
@@ -337,6 +336,8 @@ class Case:
             yield "kernel other than 3"
         if self.kind in CONV:
             yield from self._features_of_channels()
+            if not self.bias:
+                yield "no bias"
             if self.padding != ((1, 1),) * self.rank:
                 yield "padding other than 1"
         if self.kind in POOL and self.stride != self.kernel_size:
@@ -351,8 +352,10 @@ class Case:
             yield "negative padding"
 
     def _features_of_channels(self) -> Iterator[str]:
-        if self.in_group > 1 or self.out_group > 1 or self.groups == 1:
+        if self.in_group > 1 or self.groups == 1:
             yield "not depthwise"
+        if self.out_group > 1:
+            yield "several filters in a group"
         if self.channels % 4 or self.filters % 4:
             yield "channels no multiple of 4"
 
@@ -384,6 +387,11 @@ class Case:
         for k, extent in zip(self.kernel_size, self.size, strict=True):
             count *= k * max(extent, 1)
         return count
+
+
+@lru_cache(4096)
+def _features(case: Case) -> frozenset[str]:
+    return frozenset(case._used())
 
 
 def _simplest(values: Any) -> Any:

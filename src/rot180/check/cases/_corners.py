@@ -6,13 +6,14 @@ that does not get through all of them has met the most telling ones of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from rot180.check.cases._case import KINDS, Case, Kind, make
 
-__all__ = ["IMPULSES", "corners"]
+__all__ = ["IMPULSES", "corners", "covering"]
 
 # The remainder of the seed by 8 at which images hold one number each. Such data show
 # narrow arithmetic, and hide much else.
@@ -33,6 +34,20 @@ def corners(seed: int = 0) -> tuple[Case, ...]:
     ]
     placed.sort(key=lambda item: item[0])
     return tuple(_valued(case, i, seed) for i, (_, case) in enumerate(placed))
+
+
+def covering(cases: Iterable[Case], count: int) -> tuple[list[Case], list[Case]]:
+    """Returns those that bring each feature of an operation so often, and the rest."""
+    seen: dict[Kind, Counter[str]] = {kind: Counter() for kind in KINDS}
+    needed: list[Case] = []
+    rest: list[Case] = []
+    for case in cases:
+        known = seen[case.kind]
+        is_needed = any(known[name] < count for name in case.features())
+        (needed if is_needed else rest).append(case)
+        if is_needed:
+            known.update(case.features())
+    return needed, rest
 
 
 def _valued(case: Case, number: int, seed: int) -> Case:

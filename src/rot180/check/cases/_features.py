@@ -20,23 +20,42 @@ from rot180.check.cases._case import (
 )
 from rot180.ops import PADDINGS
 
-__all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "variants", "without"]
+__all__ = [
+    "CORE",
+    "LOUD",
+    "SHARED",
+    "alone",
+    "known_features",
+    "plain",
+    "variants",
+    "without",
+]
 
 # Options of everyday use: an error that is no `raise` of the subject's is none of its
 # refusals.
 CORE: Final = ("bias", "stride", "padding", "output_padding")
-# Sizes that many refuse, in any words; that is not silent, so it is not held against
-# them.
-LOUD: Final = frozenset({"no images", "extent 0"})
+# Options that the passes of an operation have together: an error that is no `raise` of
+# the subject's is a refusal by none if one has them.
+SHARED: Final = frozenset({"dilation", "groups", "flip", "layout", "ceil_mode"})
+# What many refuse in any words, or answer in another shape; that is not silent, so it
+# is not held against them.
+LOUD: Final = frozenset({"no images", "no image axis", "extent 0", "negative padding"})
 
-# What code may be limited to, by what it then lacks: the changes of a plain case.
-_LIMITS: Final[dict[str, dict[str, Any]]] = {
-    "kernel other than 3": {"kernel_size": 3},
-    "padding other than 1": {"padding": (1, 1)},
-    "not depthwise": {"groups": 3, "in_group": 1, "out_group": 1},
-    "channels no multiple of 4": {"in_group": 4, "out_group": 4},
-    "stride other than the kernel": {"stride": 2},
-}
+# What code may be limited to, by what it then lacks; an error of any kind says so.
+_LIMITS: Final = (
+    ("image axis",),
+    ("kernel other than 3",),
+    ("not depthwise",),
+    ("several filters in a group",),
+    ("not depthwise", "several filters in a group"),
+    ("channels no multiple of 4",),
+    ("stride other than the kernel",),
+)
+# The same, of what is so plain that only the code's own words say that it lacks it.
+_DECLARED: Final = (("no bias",), ("padding other than 1",))
+
+# So many of them at most, with another dtype or rank, are looked for together.
+_TOGETHER: Final = 3
 
 # The cases for features that are no parameter of their own, or need another one; a
 # parameter's feature is shown by its second level.
@@ -62,7 +81,8 @@ def known_features() -> tuple[str, ...]:
     named = {p.feature for p in table if p.feature and p.feature != "dtype"}
     given = {p.name for p in table if p.each and p.option != "no"} | {"kernel_size"}
     alike = {f"{name} per dimension" for name in given}
-    others = {"float32", "float64", *_LIMITS, *_ALONE}
+    limits = itertools.chain(*_LIMITS, *_DECLARED)
+    others = {"float32", "float64", *limits, *_ALONE}
     return tuple(sorted(named | alike | others | {f"rank {r}" for r in (1, 2, 3)}))
 
 
@@ -74,25 +94,22 @@ def plain(kind: Kind, *, rank: int = 2, **given: Any) -> Case:
     return make(kind, rank=rank, **kept)
 
 
-def variants(case: Case) -> Iterator[Case]:
-    """Yields plain cases of what code may be limited to, the least limited first."""
-    other = "float64" if case.dtype == "float32" else "float32"
-    names = [n for n, change in _LIMITS.items() if _concerns(case.kind, change)]
-    for count in range(len(names) + 1):
-        for limits in itertools.combinations(names, count):
-            changes = {k: v for name in limits for k, v in _LIMITS[name].items()}
-            if changes.get("stride") and "kernel_size" in changes:
-                changes["stride"] = 3
-            for dtype in (case.dtype, other):
-                for rank in (case.rank, *({2, 1, 3} - {case.rank})):
-                    yield plain(case.kind, rank=rank, dtype=dtype, **changes)
+def variants(case: Case, *, declared: bool) -> Iterator[Case]:
+    """Yields plain cases of what code may be limited to, the least limited first.
 
-
-def _concerns(kind: Kind, change: dict[str, Any]) -> bool:
-    """Whether an operation has the parameters, and its plain case other values."""
-    if "stride" in change:
-        return kind in POOL
-    return kind in CONV or (kind in POOL and set(change) == {"kernel_size"})
+    Args:
+        case: Of the operation, dtype and rank to begin with.
+        declared: Whether the code refused in words of its own.
+    """
+    had = plain(case.kind, dtype=case.dtype).features()
+    names = (*_LIMITS, *_DECLARED) if declared else _LIMITS
+    limits = [set(name) & had for name in (*names, (case.dtype,)) if set(name) & had]
+    for count in range(_TOGETHER + 1):
+        for rank in (case.rank, *({2, 1, 3} - {case.rank})):
+            base = plain(case.kind, rank=rank, dtype=case.dtype)
+            others = count - (rank != case.rank)
+            for joined in itertools.combinations(limits, others) if others >= 0 else ():
+                yield without(base, set().union(*joined))
 
 
 def alone(feature: str, case: Case) -> Case | None:
@@ -105,6 +122,8 @@ def alone(feature: str, case: Case) -> Case | None:
     if name != feature:
         first, second = ((0, 0), (1, 1)) if name == "padding" else (1, 2)
         values = {name: (first, *(second,) * (case.rank - 1))}
+        if name == "output_padding":
+            values["stride"] = 3
     if values is None:
         found = [p for p in parameters(case.kind) if p.feature == feature]
         if not found or feature == "dtype":
@@ -125,6 +144,8 @@ def without(case: Case, features: set[str]) -> Case:
     case = _equal(case, features)
     if features & {"no image axis", "no images"} & case.features():
         case = replace(case, images=1)
+    if "image axis" in features:
+        case = replace(case, images=None)
     if case.dtype in features:
         case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
     case = _limited(case, features)
@@ -152,13 +173,17 @@ def _limited(case: Case, features: set[str]) -> Case:
         case = replace(case, kernel_size=case.kernel_size[:1] * case.rank)
     if case.kind not in CONV:
         return case
+    if "no bias" in features:
+        case = replace(case, bias=True)
     if "not depthwise" in features:
         groups = case.groups if case.groups > 1 else max(case.in_group, 2)
-        case = replace(case, groups=groups, in_group=1, out_group=1)
+        case = replace(case, groups=groups, in_group=1)
+    if "several filters in a group" in features:
+        case = replace(case, out_group=1)
     if "channels no multiple of 4" in features:
-        up = {n: -(-getattr(case, n) // 4) * 4 for n in ("in_group", "out_group")}
-        if "not depthwise" in features:
-            up = {"groups": -(-case.groups // 4) * 4}
+        one = {"not depthwise", "several filters in a group"} & features
+        names = ("groups",) if one else ("in_group", "out_group")
+        up = {name: -(-getattr(case, name) // 4) * 4 for name in names}
         case = replace(case, **up)
     return case
 

@@ -81,8 +81,7 @@ class Judge:
         arithmetic: What equality means.
         survey: What the subject has.
         slopes: The slopes that `relu_backward` was seen to take at 0.
-        absent: Gradients in whose place None was returned, such as `"db of
-            conv_backward"`.
+        absent: Gradients in whose place None was returned, and of what function.
         probed: On calls that asked for a feature and were not survived.
         earlier: For each failure, by function and case, the calls before it.
     """
@@ -91,7 +90,7 @@ class Judge:
     arithmetic: Arithmetic
     survey: Survey
     slopes: set[str] = field(default_factory=set)
-    absent: set[str] = field(default_factory=set)
+    absent: set[tuple[str, str]] = field(default_factory=set)
     probed: list[Verdict] = field(default_factory=list)
     earlier: dict[tuple[str, Case], tuple[Made, ...]] = field(default_factory=dict)
     _recent: deque[Made] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -105,7 +104,8 @@ class Judge:
         """Judges every function of the case's operation against the oracle."""
         given = self.operands(case)
         for function in self.survey.fitting_functions(case):
-            yield self.verdict(case, function, given)
+            if function in self.survey.fitting_functions(case):  # by what was learnt
+                yield self.verdict(case, function, given)
 
     def verdict(
         self, case: Case, function: str, given: Operands, law: str = "reference"
@@ -221,7 +221,7 @@ class Judge:
             if values[0] is not None or all(result is None for result in results):
                 yield (name, *values)
             elif not isinstance(results[0], str):
-                self.absent.add(f"{name} of {function}")
+                self.absent.add((name, function))
 
     def _admitted(self, got: Array, given: Operands) -> Array:
         """Where `x` is 0, any slope from 0 to 1 is right; which one is noted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -44,12 +45,14 @@ class Ledger:
         tallies: By function.
         laws: By law.
         seen: By function, output, and in what way it went wrong.
+        features: By function, on how many configurations of each it was judged.
         lacking: Calls that turned out to be unsupported: the function, and why.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     laws: dict[str, Tally] = field(default_factory=dict)
     seen: dict[tuple[str, str, str], Seen] = field(default_factory=dict)
+    features: dict[str, Counter[str]] = field(default_factory=dict)
     lacking: dict[str, str] = field(default_factory=dict)
     _judged: dict[str, list[Case]] = field(default_factory=dict)
     _failed: dict[tuple[str, str], set[Case]] = field(default_factory=dict)
@@ -70,6 +73,8 @@ class Ledger:
         if verdict.law is None:
             tally.passed += not failed
             self._judged.setdefault(verdict.function, []).append(verdict.case)
+            features = self.features.setdefault(verdict.function, Counter())
+            features.update(verdict.case.features())
         for failure in verdict.failures:
             self._keep(failure)
 

@@ -29,6 +29,7 @@ __all__ = [
     "op_of",
     "operands",
     "output_size",
+    "result_shapes",
     "terms",
     "too_large",
     "window_counts",
@@ -100,6 +101,15 @@ def output_size(case: Case) -> tuple[int, ...]:
         op.input_size if case.kind == "conv_transpose" else op.output_size
     )
     return size
+
+
+def result_shapes(case: Case, function: str) -> tuple[tuple[int, ...], ...]:
+    """Returns the shapes of a function's results, in the order of its outputs."""
+    x, w = case.x_shape, case.w_shape
+    y = case.image_shape(case.filters, output_size(case))
+    shapes = {"y": y, "ddy": y, "dx": x, "gx": x, "dw": w, "gw": w}
+    shapes |= {"db": (case.filters,)}
+    return tuple(shapes[name] for name in OUTPUTS[function])
 
 
 def operands(

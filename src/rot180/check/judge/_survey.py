@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rot180.check.cases import (
     CORE,
     KINDS,
     LOUD,
     OUTPUTS,
+    SHARED,
     Case,
     Kind,
     alone,
@@ -17,7 +20,7 @@ from rot180.check.cases import (
     variants,
     without,
 )
-from rot180.check.judge._oracle import functions_of
+from rot180.check.judge._oracle import functions_of, result_shapes
 from rot180.check.subjects import (
     MEMORY,
     Outcome,
@@ -50,6 +53,7 @@ class Survey:
         shown: Of each function, the features of calls that it has answered.
         given_up: Functions that are not called, or no longer, and why.
         unsupported: Features and functions that it does not have, and why.
+        broken: Functions whose errors nothing excuses: the plainest cases raise them.
     """
 
     runner: Runner
@@ -58,6 +62,7 @@ class Survey:
     shown: dict[str, set[str]] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
     unsupported: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
     def declare(self, lacking: Collection[str], dtypes: Collection[str]) -> None:
         """Takes down what the subject, or the caller, says that it does not have."""
@@ -92,12 +97,22 @@ class Survey:
         return tuple(
             name
             for name in self.open_functions(case.kind)
-            if not features & self.skipped.get(name, set())
+            if not features & self.lacks(name, case.kind)
         )
+
+    def lacks(self, function: str, kind: Kind) -> set[str]:
+        """Returns the features that are not asked of a function.
+
+        What the forward pass does not have is not asked of its gradients.
+        """
+        forward = functions_of(kind)[0]
+        if forward not in self.open_functions(kind):
+            return self.skipped[function]
+        return self.skipped[function] | self.skipped[forward]
 
     def missing(self, kind: Kind) -> set[str]:
         """Returns the features that no function of an operation has."""
-        lacks = [self.skipped.get(name, set()) for name in self.open_functions(kind)]
+        lacks = [self.lacks(name, kind) for name in self.open_functions(kind)]
         return set.intersection(*lacks) if lacks else set()
 
     def excuse(
@@ -111,7 +126,7 @@ class Survey:
             outcome: What became of it.
             call: Calls the function plainly on another configuration.
         """
-        reason = self._refusal(case, outcome)
+        reason = self._refusal(case, function, outcome)
         if reason is None:
             if isinstance(outcome, Values):
                 self.shown.setdefault(function, set()).update(case.features())
@@ -133,7 +148,7 @@ class Survey:
         An error that is no `raise` of the subject's is a refusal only where no other
         call with such operands was answered.
         """
-        reason = self._refusal(case, outcome)
+        reason = self._refusal(case, function, outcome)
         is_shown = memory in self.shown.get(function, ())
         if reason is None or (is_shown and _is_slip(outcome)):
             return False
@@ -142,7 +157,7 @@ class Survey:
             self.unsupported[f"{function}: {memory} operands"] = reason
         return True
 
-    def _refusal(self, case: Case, outcome: Outcome) -> str | None:
+    def _refusal(self, case: Case, function: str, outcome: Outcome) -> str | None:
         """Returns in which words a call was turned down, None if it was not."""
         match outcome:
             case Unsupported(reason):
@@ -150,10 +165,16 @@ class Survey:
             case Raised(kind, message):
                 lines = message.strip().splitlines() or ["no message"]
                 return f"refused with {kind}: {lines[0]}"
-            case Values() if self.runner.adapted:
+            case Values():
+                if case.features() & LOUD - self.shown.get(function, set()):
+                    wanted = result_shapes(case, function)
+                    for array, shape in zip(outcome.results, wanted, strict=False):
+                        if isinstance(array, np.ndarray) and array.shape != shape:
+                            return f"it answers in shape {array.shape}, not {shape}"
                 # Course code allocates with `np.zeros(shape)`; it promises no dtype.
                 dtypes = {str(a.dtype) for a in arrays_of(outcome)} - {case.dtype}
-                return f"it answers in {dtypes.pop()}" if dtypes else None
+                if dtypes and self.runner.adapted:
+                    return f"it answers in {dtypes.pop()}"
         return None
 
     def _lack(
@@ -162,20 +183,20 @@ class Survey:
         """Returns why a function has not the features that a plain case has.
 
         An error that is no `raise` of the subject's own is a slip, not a refusal, if
-        every function has to have the features, or another pass of the operation has.
+        every function has to have the features, or all passes that one of them has.
         """
         outcome = call(case, function)
-        reason = self._refusal(case, outcome)
+        reason = self._refusal(case, function, outcome)
         if reason is None or not _is_slip(outcome):
             return reason
         others = [self.shown.get(name, set()) for name in functions_of(case.kind)]
-        had = set(CORE).union(*others)
+        had = set(CORE) | SHARED & set().union(*others)
         return None if features <= had and not features & LOUD else reason
 
     def _learn(self, case: Case, function: str, call: Call) -> str | None:
         """Asks for the features of a case one by one; returns why one is not there."""
         reason = self._learn_base(case, function, call)
-        if reason is not None:
+        if reason is not None or function in self.broken:
             return reason
         known = self.shown.setdefault(function, set())
         for feature in sorted(case.features() - known - self.skipped[function]):
@@ -195,26 +216,30 @@ class Survey:
 
     def _learn_base(self, case: Case, function: str, call: Call) -> str | None:
         """Asks for the rank and dtype of a case; gives up if nothing plain works."""
+        if function in self.broken:
+            return None
         base = plain(case.kind, rank=case.rank, dtype=case.dtype)
         base = without(base, self.skipped[function])
         why = self._lack(base, function, set(base.features()), call)
         if why is None:
             return None
-        for other in self._other_bases(case, function):
-            if self._refusal(other, call(other, function)) is None:
+        is_slip = _is_slip(call(base, function))
+        for other in variants(case, declared=not is_slip):
+            if function in self.given_up:
+                return why
+            other = without(other, self.skipped[function])
+            if other.features() & self.skipped[function]:
+                continue
+            if self._refusal(other, function, call(other, function)) is None:
                 for feature in base.features() - other.features():
                     self._lacks(function, feature, why)
                 return why
-        if _is_slip(call(base, function)):  # on the plainest case nothing excuses it
+        if is_slip:  # on the plainest case nothing excuses it
+            self.broken.add(function)
             return None
-        self.unsupported[function] = self.given_up[function] = why
+        if not self.shown.get(function):
+            self.unsupported[function] = self.given_up[function] = why
         return why
-
-    def _other_bases(self, case: Case, function: str) -> Iterator[Case]:
-        """Yields plain cases of what the function may be limited to."""
-        for other in variants(case):
-            if not other.features() & self.skipped[function]:
-                yield other
 
     def _lacks(self, function: str, feature: str, reason: str) -> None:
         self.skipped[function].add(feature)

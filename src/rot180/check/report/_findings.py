@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from rot180.check.judge import (
 )
 from rot180.check.report._formula import formula
 from rot180.check.report._reproduce import reproduction
+from rot180.check.subjects import OutOfTime
 from rot180.errors import DataError
 
 __all__ = ["SHRINKING", "findings", "lenient_findings"]
@@ -40,11 +42,11 @@ def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Findi
     until = time.monotonic() + SHRINKING
     for number, seen in enumerate(ledger.seen.values()):
         share = (until - time.monotonic()) / (len(ledger.seen) - number)
-        try:
+        failure = seen.failures[0]
+        # As it was seen last, if the time is over or the subject does not start again.
+        with contextlib.suppress(DataError, OutOfTime):
             failure = _smallest(judge, seen.failures, max(share, 0.2))
             failure = _in_fresh_process(judge, failure)
-        except DataError:  # it does not start again: as it was first seen
-            failure = seen.failures[0]
         yield Finding(
             failure,
             seen.failures[0].case,
@@ -98,7 +100,9 @@ def _smallest(judge: Judge, failures: list[Failure], seconds: float) -> Failure:
     def fails(case: Case) -> bool:
         if time.monotonic() > until or case.features() & lacks:
             return False
-        again = _again(judge, case, first)
+        again = None
+        with contextlib.suppress(OutOfTime):
+            again = _again(judge, case, first)
         if again is not None:
             found[case] = again
         return again is not None

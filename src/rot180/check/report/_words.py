@@ -269,7 +269,7 @@ def rows(report: Report) -> Iterator[tuple[str, ...]]:
 
 
 def _is_incomplete(report: Report, function: str) -> bool:
-    told = re.compile(rf"{function}\b")
+    told = re.compile(rf"(\w+, )*{function}\b")
     return any(told.match(sentence) for sentence in report.incomplete)
 
 

@@ -14,7 +14,13 @@ from rot180.check.subjects._outcome import (
     differing,
     number,
 )
-from rot180.check.subjects._runner import MEMORY, ChildRunner, LocalRunner, Runner
+from rot180.check.subjects._runner import (
+    MEMORY,
+    ChildRunner,
+    LocalRunner,
+    OutOfTime,
+    Runner,
+)
 
 __all__ = [
     "EARLIER",
@@ -23,6 +29,7 @@ __all__ = [
     "ChildRunner",
     "Died",
     "LocalRunner",
+    "OutOfTime",
     "Outcome",
     "Raised",
     "Runner",

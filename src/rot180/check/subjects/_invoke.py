@@ -175,11 +175,16 @@ def _read(function: str, result: Any) -> tuple[Array | str | None, ...]:
 
     The arrays are those that the function returned, not copies.
     """
-    count = len(OUTPUTS[function])
+    outputs = OUTPUTS[function]
+    count = len(outputs)
     if count == 1:
         return (_read_one(result),)
-    if isinstance(result, tuple | list) and len(result) == count:
-        return tuple(_read_one(one) for one in result)
+    if isinstance(result, tuple | list):
+        read = tuple(_read_one(one) for one in result)
+        if len(read) == count - 1 and outputs[-1] == "db":  # of code without a bias
+            return (*read, None)
+        if len(read) == count:
+            return read
     wanted = count if isinstance(result, tuple | list) else f"a tuple of {count}"
     return (f"{_kind(result)}, not {wanted}", *[None] * (count - 1))
 

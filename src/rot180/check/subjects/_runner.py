@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,16 +18,34 @@ from rot180.check.subjects._subject import Facts, describe
 from rot180.check.subjects._wire import is_answer, is_facts
 from rot180.errors import DataError
 
-__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "Runner"]
+__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "OutOfTime", "Runner"]
 
 # How long a subject may take to be imported; frameworks take seconds.
 LOADING: Final = 120.0
 
 
-class Runner:
-    """Calls the functions of a subject, whatever becomes of it."""
+class OutOfTime(Exception):
+    """The run's time is over; the text says what had not returned by then, if any."""
 
-    __slots__ = ()
+
+class Runner:
+    """Calls the functions of a subject, whatever becomes of it.
+
+    Attributes:
+        until: When a call ends by OutOfTime, by the monotonic clock.
+    """
+
+    __slots__ = ("until",)
+
+    def __init__(self) -> None:
+        self.until = math.inf
+
+    def _left(self) -> float:
+        """Seconds until the time is over; raises OutOfTime if it is."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise OutOfTime
+        return left
 
     def _facts(self) -> Facts:
         raise NotImplementedError
@@ -122,6 +142,7 @@ class LocalRunner(Runner):
     __slots__ = ("_earlier", "_subject")
 
     def __init__(self, subject: Any) -> None:
+        super().__init__()
         self._subject = describe(subject)
         self._earlier = Earlier()
 
@@ -137,6 +158,7 @@ class LocalRunner(Runner):
         memory: str = "plain",
     ) -> Outcome:
         """Returns what becomes of one call; see `Runner.call`."""
+        self._left()
         request = Call(function, arguments, options, droppable, memory)
         with poisoned():
             return invoke(
@@ -167,6 +189,7 @@ class ChildRunner(Runner):
     def __init__(
         self, spec: str, *, timeout: float = 10.0, loading: float = LOADING
     ) -> None:
+        super().__init__()
         self._spec = spec
         self._timeout = timeout
         self._loading = loading
@@ -224,10 +247,15 @@ class ChildRunner(Runner):
 
     def _ask(self, request: Call | int) -> Any:
         child = self._running()
+        wait = min(self._timeout, self._left())
         try:
-            return child.ask(request, self._timeout)
+            return child.ask(request, wait)
         except TimeoutError:
             self.close()
+            if wait < self._timeout:
+                what = request.function if isinstance(request, Call) else "the subject"
+                text = f"{what}: a call had not returned after {wait:.2g} s"
+                raise OutOfTime(f"{text}, when the time was over") from None
             return TimedOut(self._timeout)
         except (EOFError, OSError):
             how, last = child.obituary()
@@ -249,8 +277,11 @@ class ChildRunner(Runner):
 
     def _load(self, child: Child) -> None:
         try:
-            answer = child.ask(self._spec, self._loading)
+            answer = child.ask(self._spec, min(self._loading, self._left()))
         except TimeoutError:
+            if self.until < time.monotonic():
+                self.close()
+                raise OutOfTime from None
             answer = (
                 f"{self._spec} was not imported within {self._loading:g} s\n"
                 '  Move what takes long under `if __name__ == "__main__":`.'
