@@ -63,9 +63,11 @@ def conv(
         w: `(k, c/groups, *kernel)`, of the dtype of `x`; its axes set the number of
             spatial dimensions. Channels last, `(*kernel, c/groups, k)`.
         b: `(k,)`, added to every position; or None.
-        stride: Step between output positions; one int, or one per dimension.
-        padding: An int; one per dimension; `(low, high)` per dimension, negative ones
-            crop; or `"valid"`, `"same"`, `"same_lower"`, `"full"`, `"causal"`.
+        stride: Step between output positions; one int for all dimensions, alone or in a
+            sequence; or one per dimension.
+        padding: An int, alone or in a sequence; one per dimension; `(low, high)` per
+            dimension, negative ones crop; or `"valid"`, `"same"`, `"same_lower"`,
+            `"full"`, `"causal"`.
         dilation: Step between filter taps.
         groups: Number of channel groups that do not see each other.
         padding_mode: `"zeros"`.
@@ -76,6 +78,7 @@ def conv(
 
     Returns:
         `y`, `(n, k, *output)` in the layout of `x`; with no image axis if `x` had none.
+        An extent of the output is 0 where no window fits.
         One image alone, or any number of threads, gives the same bits.
 
     Raises:

@@ -52,7 +52,7 @@ def max_pool(
         `y`, `(n, c, *output)`, or `(y, index)`.
 
     Raises:
-        ShapeError: `x` has no spatial axes, or the result no positions.
+        ShapeError: `x` has no spatial axes, or its images are smaller than the window.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
 
@@ -142,7 +142,7 @@ def avg_pool(
         `y`, `(n, c, *output)`.
 
     Raises:
-        ShapeError: `x` has no spatial axes, or the result no positions.
+        ShapeError: `x` has no spatial axes, or its images are smaller than the window.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
 
