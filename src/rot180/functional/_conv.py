@@ -54,8 +54,9 @@ def conv(
 
         y[n, k, p] += x[n, c, p*stride + r*dilation - pad] * w[k, c, r]
 
-    Positions outside `x` read as zero. This is the correlation of neural networks; with
-    `flip` it is the true convolution, the filter rotated by 180 degrees.
+    Positions outside `x` are zeros that are multiplied: a NaN or infinite weight makes
+    NaN of them. This is the correlation of neural networks; with `flip` it is the true
+    convolution, the filter rotated by 180 degrees.
 
     Args:
         x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64. With
@@ -190,6 +191,9 @@ def conv_input_grad(
 
         dx[n, c, p*stride + r*dilation - pad] += dy[n, k, p] * w[k, c, r]
 
+    Positions outside `dy` are zeros that are multiplied: a NaN or infinite weight
+    reaches positions at the border with which it has no product in the forward pass.
+
     Args:
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
         w: The filter, as in `conv`, of the same dtype.
@@ -249,6 +253,8 @@ def conv_weight_grad(
     """The gradient of `conv` by its filter: the correlation of `x` with `dy`.
 
         dw[k, c, r] += x[n, c, p*stride + r*dilation - pad] * dy[n, k, p]
+
+    Positions outside `x` are zeros that are multiplied, as in `conv`.
 
     Args:
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
