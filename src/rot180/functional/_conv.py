@@ -80,7 +80,8 @@ def conv(
     Returns:
         `y`, `(n, k, *output)` in the layout of `x`; with no image axis if `x` had none.
         An extent of the output is 0 where no window fits.
-        One image alone, or any number of threads, gives the same bits.
+        One image alone, or any number of threads, gives the same bits. Denormal numbers
+        count as zero, as in every function.
 
     Raises:
         ShapeError: The shapes do not fit each other.

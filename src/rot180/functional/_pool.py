@@ -35,6 +35,7 @@ def max_pool(
 
     Positions outside `x` read as minus infinity, and lose to one inside; a NaN exceeds
     every number, and the last NaN stands; of equal values the first in row-major order.
+    Denormal numbers count as zero, as in every function.
 
     Args:
         x: `(n, c, *size)`, or one image where `kernel_size` names its dimensions;
