@@ -82,12 +82,10 @@ SHAPES: list[tuple[dict[str, Any], str]] = [
     ({"b": t(64)}, r"b has shape \(64,\), not \(128,\)\n.*\+ b\[k\]\n +\^ +\^\n"),
     ({"b": t(128, 1)}, r"b has shape \(128, 1\), not \(128,\)\n(.*\n)+  Pass one bias"),
     (
-        {"w": t(128, 64, 33, 3)},
-        r"output index 'p' has extent 0\n(.*\n)+.*the input has 32 positions "
-        r"\(32 and padding 0, 0\)\n.*spans 33 \(33 taps, dilation 1\)\n  Pad the input",
+        {"padding": (0, -17)},
+        r"padding \(-17, -17\) crops more than the 32 positions of x\n.*\n.*\^\n"
+        r".*extent 32 in dimension 1\n  Crop at most 32 positions",
     ),
-    ({"padding": (0, -16)}, r"output index 'q' has extent -2"),
-    ({"dilation": 40}, r"spans 81 \(3 taps, dilation 40\)"),
     (
         {"w": t(128, 64, 3, 0)},
         r"index 's' has extent 0\n.*\n.*\^\n.*at least one tap|s",
@@ -285,7 +283,18 @@ def test_transpose(
 POOLS: list[tuple[dict[str, Any], str, type[Exception]]] = [
     ({"x": t(3, 3)}, r"x has no spatial axes\n", ShapeError),
     ({"kernel_size": 0}, r"index 'r' has extent 0\n", ShapeError),
-    ({"kernel_size": 40}, r"output index 'p' has extent", ShapeError),
+    (
+        {"kernel_size": 33, "stride": 1},
+        r"output index 'p' has extent 0\n(.*\n)+.*the input has 32 positions "
+        r"\(32 and padding 0, 0\)\n.*spans 33 \(33 taps, dilation 1\)\n  Pad the input",
+        ShapeError,
+    ),
+    (
+        {"dilation": 40},
+        r"extent -4\n(.*\n)+.*spans 41 \(2 taps, dilation 40\)",
+        ShapeError,
+    ),
+    ({"padding": -17}, r"padding \(-17, -17\) crops more than the 32", ShapeError),
     ({"kernel_size": (2, 2, 2)}, r"kernel_size has 3 values for 2", ArgumentError),
     ({"stride": 0}, r"stride is not positive\n", ArgumentError),
     ({"layout": "nchw"}, r"layout 'nchw' is not known\n", ArgumentError),

@@ -254,12 +254,12 @@ def test_options_of_another_rank() -> None:
     )
 
 
-def test_an_output_without_positions() -> None:
+def test_more_cropped_than_there_is() -> None:
     refuses(
         ShapeError,
-        r"^conv: output index 'p' has extent 0\n(.*\n)+.*spans 7 (.*\n)+"
-        r"  Pad the input",
-        lambda: rot180.conv(X, np.ones((4, 3, 7, 3), F4)),
+        r"^conv: padding \(-3, -4\) crops more than the 6 positions of x\n(.*\n)+"
+        r"  Crop at most 6",
+        lambda: rot180.conv(X, W, padding=((-3, -4), (0, 0))),
     )
 
 

@@ -54,8 +54,9 @@ def conv(
 
         y[n, k, p] += x[n, c, p*stride + r*dilation - pad] * w[k, c, r]
 
-    Positions outside `x` read as zero. This is the correlation of neural networks; with
-    `flip` it is the true convolution, the filter rotated by 180 degrees.
+    Positions outside `x` are zeros that are multiplied: a NaN or infinite weight makes
+    NaN of them. This is the correlation of neural networks; with `flip` it is the true
+    convolution, the filter rotated by 180 degrees.
 
     Args:
         x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64. With
@@ -63,9 +64,11 @@ def conv(
         w: `(k, c/groups, *kernel)`, of the dtype of `x`; its axes set the number of
             spatial dimensions. Channels last, `(*kernel, c/groups, k)`.
         b: `(k,)`, added to every position; or None.
-        stride: Step between output positions; one int, or one per dimension.
-        padding: An int; one per dimension; `(low, high)` per dimension, negative ones
-            crop; or `"valid"`, `"same"`, `"same_lower"`, `"full"`, `"causal"`.
+        stride: Step between output positions; one int for all dimensions, alone or in a
+            sequence; or one per dimension.
+        padding: An int, alone or in a sequence; one per dimension; `(low, high)` per
+            dimension, negative ones crop; or `"valid"`, `"same"`, `"same_lower"`,
+            `"full"`, `"causal"`.
         dilation: Step between filter taps.
         groups: Number of channel groups that do not see each other.
         padding_mode: `"zeros"`.
@@ -76,7 +79,9 @@ def conv(
 
     Returns:
         `y`, `(n, k, *output)` in the layout of `x`; with no image axis if `x` had none.
-        One image alone, or any number of threads, gives the same bits.
+        An extent of the output is 0 where no window fits.
+        One image alone, or any number of threads, gives the same bits. Denormal numbers
+        count as zero, as in every function.
 
     Raises:
         ShapeError: The shapes do not fit each other.
@@ -187,6 +192,9 @@ def conv_input_grad(
 
         dx[n, c, p*stride + r*dilation - pad] += dy[n, k, p] * w[k, c, r]
 
+    Positions outside `dy` are zeros that are multiplied: a NaN or infinite weight
+    reaches positions at the border with which it has no product in the forward pass.
+
     Args:
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.
         w: The filter, as in `conv`, of the same dtype.
@@ -246,6 +254,8 @@ def conv_weight_grad(
     """The gradient of `conv` by its filter: the correlation of `x` with `dy`.
 
         dw[k, c, r] += x[n, c, p*stride + r*dilation - pad] * dy[n, k, p]
+
+    Positions outside `x` are zeros that are multiplied, as in `conv`.
 
     Args:
         dy: The gradient of the output, `(n, k, *output)`, or without `n`.

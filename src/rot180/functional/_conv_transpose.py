@@ -32,6 +32,8 @@ def conv_transpose(
 
         y[n, k, p*stride + r*dilation - pad] += x[n, c, p] * w[c, k, r]
 
+    Positions outside `x` are zeros that are multiplied, as in `conv_input_grad`.
+
     Args:
         x: `(n, c, *size)`, or `(c, *size)` for one image; float32 or float64.
         w: `(c, k/groups, *kernel)`; channels last `(*kernel, k/groups, c)`.

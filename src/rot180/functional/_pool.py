@@ -35,6 +35,7 @@ def max_pool(
 
     Positions outside `x` read as minus infinity, and lose to one inside; a NaN exceeds
     every number, and the last NaN stands; of equal values the first in row-major order.
+    Denormal numbers count as zero, as in every function.
 
     Args:
         x: `(n, c, *size)`, or one image where `kernel_size` names its dimensions;
@@ -52,7 +53,7 @@ def max_pool(
         `y`, `(n, c, *output)`, or `(y, index)`.
 
     Raises:
-        ShapeError: `x` has no spatial axes, or the result no positions.
+        ShapeError: `x` has no spatial axes, or its images are smaller than the window.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
 
@@ -142,7 +143,7 @@ def avg_pool(
         `y`, `(n, c, *output)`.
 
     Raises:
-        ShapeError: `x` has no spatial axes, or the result no positions.
+        ShapeError: `x` has no spatial axes, or its images are smaller than the window.
         DTypeError: The dtype is not float32 or float64.
         ArgumentError: An option is out of range.
 

@@ -10,7 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from rot180.kernels._callspec import ArrayArg, CallSpec, Count, Phase
-from rot180.kernels._elementwise import Pointwise, RowWise, pointwise, row_wise
+from rot180.kernels._elementwise import (
+    CHOOSING,
+    Pointwise,
+    RowWise,
+    pointwise,
+    row_wise,
+)
 from rot180.kernels._program import (
     Access,
     Affine,
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
     from rot180.kernels._emit import Module, emit
     from rot180.kernels._interpret import interpret
     from rot180.kernels._lower import bind, product
-    from rot180.kernels._spec import call_spec
+from rot180.kernels._spec import call_spec
 
 _LATER: Final = {
     "Module": "_emit",
@@ -56,6 +62,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CHOOSING",
     "IMAGE",
     "ITEM_BYTES",
     "Access",

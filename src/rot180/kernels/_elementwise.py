@@ -26,6 +26,8 @@ from rot180.kernels._program import (
 from rot180.kernels._target import Target
 
 _BLOCK = 16  # vectors of one work item where all operands are contiguous
+# Scalar functions that hand an operand on as it is, denormal or not; "settle" is due.
+CHOOSING = frozenset(("neg", "abs", "maximum", "sign", "relu_grad", "where"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +167,12 @@ def _row_reduction(
     held = _register(formula, "held", lanes)
     kind = "add" if formula.fn == "sum" else "max"
     out = Access(formula.out, (row,), (0,))
+    found: Expression = Load(held)
+    if kind == "max":
+        found = Apply("settle", (found,))
     body: Blocks = (
         *_reduced(held, x, kind, extent, lanes),
-        _lanes(lanes, Store((out,), (Load(held),))),
+        _lanes(lanes, Store((out,), (found,))),
     )
     return (Alloc(held.buffer, body),)
 

@@ -169,6 +169,7 @@ _SCALAR: dict[str, Callable[..., float]] = {
     "maximum": lambda a, b: a if a >= b or math.isnan(a) else b,
     "sign": lambda a: (a > 0) - (a < 0),
     "relu": lambda a: 0.0 if a <= 0 else a,
+    "settle": lambda a: a,
     "relu_grad": lambda dy, x: dy if x > 0 else 0.0,
     "where": lambda c, a, b: a if c != 0 else b,
     "greater": lambda a, b: float(a > b),

@@ -150,15 +150,13 @@ def _gathered(
     tuple[tuple[str, str], ...],
     dict[str, Affine],
 ]:
-    pieces = contraction.gather()
     out = _access(contraction.out, buffers)
     values: dict[str, Affine] = {}
     loops: list[Residues] = []
     limits: list[tuple[str, str]] = []
     sizes = dict(sizes)
-    for slot in range(len(pieces[0].residues)):
-        found = {p.residues[slot].start: p.residues[slot] for p in pieces}
-        axis = _axis([found[rho] for rho in sorted(found)], sizes, out.buffer)
+    for found in notation.residues(contraction, out.buffer.shape):
+        axis = _axis(found, sizes, out.buffer)
         values |= axis.values
         limits += axis.limits
         loops += axis.loops
@@ -188,7 +186,7 @@ class _Axis:
 
 
 def _axis(
-    residues: list[notation.Residue], sizes: dict[str, int | None], out: Buffer
+    residues: tuple[notation.Residue, ...], sizes: dict[str, int | None], out: Buffer
 ) -> _Axis:
     """Tables over the residues of one axis; without a stride there is just one."""
     first = next((r for r in residues if not r.is_empty), residues[0])
@@ -208,7 +206,7 @@ def _axis(
             0 if r.is_empty else max(0, -(-(total - r.tap_start) // first.tap_step))
             for r in residues
         )
-        new_sizes[tap] = max(counts)
+        new_sizes[tap] = max(1, *counts)  # where none has a tap, the counts stop it
         taps = index(tap) * first.tap_step
     if len(residues) == 1:
         values = {first.solved: solution + shifts[0]}

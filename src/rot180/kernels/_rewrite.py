@@ -14,6 +14,7 @@ from rot180.errors import ScheduleError
 from rot180.kernels._program import (
     Access,
     Alloc,
+    Apply,
     Blocks,
     Buffer,
     Expression,
@@ -258,7 +259,7 @@ def hold(body: Blocks, name: str) -> Blocks:
         with registers a[t]:
             for t: a[t] = identity
             for r: for t: a[t] += e
-            for t: y[f(t)] = a[t]
+            for t: y[f(t)] = a[t], a maximum settled: choosing flushes no denormals
 
     `name` is the outermost reduced loop; the loops inside it that are not reduced make
     the tile. A reduction over a tree needs `treed` next.
@@ -299,13 +300,22 @@ def _held(loop: Loop) -> Blocks:
     back = _nest(
         tile,
         tuple(
-            Store((t,), (Load(p),)) for t, p in zip(store.targets, places, strict=True)
+            Store((t,), (value,))
+            for t, value in zip(store.targets, _results(places, reduction), strict=True)
         ),
     )
     result: Blocks = (*clear, *work, *back)
     for buffer in reversed(held):
         result = (Alloc(buffer, result),)
     return result
+
+
+def _results(
+    places: tuple[Access, ...], reduction: Reduction
+) -> tuple[Expression, ...]:
+    first, *others = (Load(place) for place in places)
+    is_sum = reduction.kind == "add"
+    return (first if is_sum else Apply("settle", (first,)), *others)
 
 
 def _tile_buffers(store: Store, tile: list[Loop]) -> list[Buffer]:

@@ -164,6 +164,25 @@ class _Maths:
     def select(self, flag: str, a: str, b: str) -> str:
         return self.let(f"select {self.flags} {flag}, {self.kind} {a}, {self.kind} {b}")
 
+    def settled(self, a: str) -> str:
+        """`a`, but of a denormal number a zero of its sign.
+
+        The processor flushes what it computes, not what is moved or chosen. Masks, as
+        LLVM takes a product with 1 for a copy.
+        """
+        bits, kind = self.cast("bitcast", a, self.kind, self.integer), self.integer
+        single = self.dtype == "float32"
+        exponents = 0xFF << 23 if single else 0x7FF << 52
+        found = self.let(f"and {kind} {bits}, {self.whole(exponents)}")
+        is_small = self.let(f"icmp eq {kind} {found}, {self.whole(0)}")
+        zero = self.let(
+            f"and {kind} {bits}, {self.whole(-(1 << (31 if single else 63)))}"
+        )
+        chosen = self.let(
+            f"select {self.flags} {is_small}, {kind} {zero}, {kind} {bits}"
+        )
+        return self.cast("bitcast", chosen, kind, self.kind)
+
     def unary(self, intrinsic: str, a: str) -> str:
         call = self.text.intrinsic(self.named(intrinsic), self.kind, self.kind)
         return self.let(f"call {self.kind} {call}({self.kind} {a})")
@@ -356,6 +375,7 @@ _FUNCTIONS: dict[str, Callable[..., str]] = {
     "square": lambda m, a: m.mul(a, a),
     "max": _maximum,
     "maximum": _maximum,
+    "settle": _Maths.settled,
     "sign": _sign,
     "relu": _relu,
     "relu_grad": _relu_grad,

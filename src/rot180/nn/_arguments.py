@@ -17,7 +17,7 @@ Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 def kaiming_uniform(
-    key: Key, shape: tuple[int, ...], biases: int, dtype: str
+    key: Key, shape: tuple[int, ...], biases: int | None, dtype: str
 ) -> dict[str, Array]:
     """Weight and bias, drawn as PyTorch does: Kaiming's uniform with a = sqrt(5).
 
@@ -27,33 +27,33 @@ def kaiming_uniform(
     fan = math.prod(shape[1:])
     bound = 1 / math.sqrt(fan) if fan else 0.0
     arrays = {"weight": key.fold("weight").uniform(shape, -bound, bound, dtype)}
-    if biases:
+    if biases is not None:
         arrays["bias"] = key.fold("bias").uniform((biases,), -bound, bound, dtype)
     return arrays
 
 
 def sizes(module: Any, name: str, value: Size) -> tuple[int, ...]:
-    """One number for each of the module's dimensions.
+    """One number for each of the module's dimensions; one in a tuple is for all.
 
     Raises:
         ArgumentError: `value` has another number of them, or they are not positive
             integers.
     """
     rank: int = module.rank
-    if _is_positive(value):
+    if _is_count(value):
         return (operator.index(value),) * rank  # type: ignore[arg-type]
-    if not isinstance(value, tuple | list) or not all(map(_is_positive, value)):
+    if not isinstance(value, tuple | list) or not all(map(_is_count, value)):
         raise ArgumentError(
             f"{type(module).__name__}: {name}={value!r} is not a positive integer or a "
             "tuple of them\n"
             f"  Pass one number, or one for each of the {rank} dimensions."
         )
-    if len(value) != rank:
+    if len(value) not in (1, rank):
         raise ArgumentError(
             f"{type(module).__name__}: {name}={value} has {len(value)} numbers, not "
             f"{rank}\n  Pass one number, or one for each of the {rank} dimensions."
         )
-    return tuple(value)
+    return tuple(map(operator.index, value)) * (rank // len(value))
 
 
 def check_sizes(module: Any, *names: str) -> None:
@@ -62,24 +62,25 @@ def check_sizes(module: Any, *names: str) -> None:
         sizes(module, name, getattr(module, name))
 
 
-def check_positive(module: Any, *names: str) -> None:
-    """Refuse attributes that are not positive integers.
+def check_positive(module: Any, *names: str, zero: bool = False) -> None:
+    """Refuse attributes that are not positive integers, or zero where that is allowed.
 
     Raises:
         ArgumentError: One of them is not.
     """
     for name in names:
         value = getattr(module, name)
-        if not _is_positive(value):
+        if not _is_count(value, least=0 if zero else 1):
             raise ArgumentError(
                 f"{type(module).__name__}: {name}={value!r} is not a positive integer"
+                + " or 0" * zero
             )
 
 
-def _is_positive(value: object) -> bool:
+def _is_count(value: object, *, least: int = 1) -> bool:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return False
-    return operator.index(value) > 0
+    return operator.index(value) >= least
 
 
 def check_rank(module: Any, x: Any, channels: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from rot180 import functional
+from rot180 import functional, ops
 from rot180.errors import ArgumentError
 from rot180.nn._arguments import (
     Padding,
@@ -46,7 +46,7 @@ class _Conv(Module):
         kernel = sizes(self, "kernel_size", self.kernel_size)
         shape = (self.out_channels, self.in_channels // self.groups, *kernel)
         return kaiming_uniform(
-            key, shape, self.out_channels if self.bias else 0, self.dtype
+            key, shape, self.out_channels if self.bias else None, self.dtype
         )
 
     def forward(self, scope: Scope, x: Any) -> Any:
@@ -54,7 +54,7 @@ class _Conv(Module):
         check_rank(self, x, "in_channels")
         weight = scope.param("weight")
         check_same_dtype(self, x, weight)
-        return functional.conv(
+        y = functional.conv(
             x,
             weight,
             scope.param("bias"),
@@ -63,6 +63,22 @@ class _Conv(Module):
             dilation=self.dilation,
             groups=self.groups,
         )
+        if 0 in y.shape[-self.rank :]:
+            self._check_fits(x)
+        return y
+
+    def _check_fits(self, x: Any) -> None:
+        """Refuse images smaller than the window, which `functional.conv` takes."""
+        size = tuple(x.shape[-self.rank :])
+        window = ops.Window.make(
+            "conv",
+            sizes(self, "kernel_size", self.kernel_size),
+            input_size=size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+        )
+        window.check_fits(size, op="conv")
 
 
 class Conv1d(_Conv):
@@ -136,7 +152,7 @@ class _ConvTranspose(Module):
         kernel = sizes(self, "kernel_size", self.kernel_size)
         shape = (self.in_channels, self.out_channels // self.groups, *kernel)
         return kaiming_uniform(
-            key, shape, self.out_channels if self.bias else 0, self.dtype
+            key, shape, self.out_channels if self.bias else None, self.dtype
         )
 
     def forward(self, scope: Scope, x: Any) -> Any:
@@ -208,7 +224,8 @@ def _check(module: Any) -> None:
         )
     check_sizes(module, "kernel_size", "stride", "dilation")
     check_dtype(module)
-    check_positive(module, "in_channels", "out_channels", "groups")
+    check_positive(module, "groups")
+    check_positive(module, "in_channels", "out_channels", zero=True)
     for what in ("in_channels", "out_channels"):
         channels = getattr(module, what)
         if channels % module.groups:

@@ -113,14 +113,14 @@ class Linear(Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        check_positive(self, "in_features", "out_features")
+        check_positive(self, "in_features", "out_features", zero=True)
         check_dtype(self)
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""
         shape = (self.out_features, self.in_features)
         return kaiming_uniform(
-            key, shape, self.out_features if self.bias else 0, self.dtype
+            key, shape, self.out_features if self.bias else None, self.dtype
         )
 
     def forward(self, scope: Scope, x: Any) -> Any:

@@ -77,12 +77,15 @@ class _BatchNorm(Module):
 
     def _record(self, scope: Scope, count: int, mean: Any, var: Any) -> None:
         """Moves the running statistics by `momentum`; the variance unbiased."""
-        if count < 2:
+        seen = functional.add(scope.state("num_batches_tracked"), 1)
+        if count == 0:  # as in PyTorch
+            scope.update(num_batches_tracked=seen)
+            return
+        if count == 1:
             raise ShapeError(
                 f"{type(self).__name__}: one value per channel has no variance\n"
                 "  Train with more than one value per channel."
             )
-        seen = functional.add(scope.state("num_batches_tracked"), 1)
         unbiased = self.momentum * count / (count - 1)
         scope.update(
             running_mean=self._moved(scope.state("running_mean"), mean, self.momentum),

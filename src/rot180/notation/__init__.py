@@ -8,7 +8,7 @@ slowly and plainly, by `evaluate`.
 from rot180.notation._affine import Affine, Coefficient, Polynomial, integer, join_terms
 from rot180.notation._contraction import Access, Contraction, Reduction, dual
 from rot180.notation._evaluate import evaluate, evaluate_pieces
-from rot180.notation._gather import Piece, Residue, gather
+from rot180.notation._gather import Piece, Residue, gather, residues
 from rot180.notation._parse import contraction
 from rot180.notation._products import products
 from rot180.notation._show import latex, point, span_of_axis, spans_of
@@ -35,6 +35,7 @@ __all__ = [
     "latex",
     "point",
     "products",
+    "residues",
     "span_of_axis",
     "spans_of",
 ]

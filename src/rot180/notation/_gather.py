@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -42,7 +42,7 @@ class Residue:
         start: The residue of the positions.
         solved: The index that was eliminated.
         solution: What stands in its place.
-        tap: The index that runs over the taps of this residue, None if there is none.
+        tap: The index that runs over the taps, None if there is none.
         tap_step: From one such tap to the next.
         tap_start: The first such tap.
     """
@@ -134,14 +134,36 @@ def gather(contraction: Contraction) -> tuple[Piece, ...]:
     Raises:
         NotationError: A parameter is not bound, or a position cannot be inverted.
     """
+    choices = residues(contraction)
+    return tuple(_piece(contraction, chosen) for chosen in itertools.product(*choices))
+
+
+def residues(
+    contraction: Contraction, shape: tuple[int | None, ...] | None = None
+) -> tuple[tuple[Residue, ...], ...]:
+    """Returns the residues of each scattered axis; their products are the pieces.
+
+    Args:
+        contraction: As for `gather`.
+        shape: The output's; residues that have no position in it are left out, but one
+            beside the first stays. A stride may be much larger than the output.
+
+    Raises:
+        NotationError: As `gather`.
+    """
     if contraction.reduction != "add":
         _refuse(contraction, "only a sum can be rewritten")
-    choices = [
-        _residues(contraction, axis)
+    return tuple(
+        tuple(itertools.islice(_residues(contraction, axis), _most(shape, axis)))
         for axis, position in enumerate(contraction.out.axes)
         if position.bare is None or _repeats(contraction, axis)
-    ]
-    return tuple(_piece(contraction, chosen) for chosen in itertools.product(*choices))
+    )
+
+
+def _most(shape: tuple[int | None, ...] | None, axis: int) -> int | None:
+    """Returns how many residues to keep; two say that there is a stride."""
+    extent = None if shape is None else shape[axis]
+    return None if extent is None else max(extent, 2)
 
 
 def _repeats(contraction: Contraction, axis: int) -> bool:
@@ -167,8 +189,8 @@ def _piece(contraction: Contraction, residues: tuple[Residue, ...]) -> Piece:
     return Piece(out, Contraction(out, factors, indices), residues)
 
 
-def _residues(contraction: Contraction, axis: int) -> list[Residue]:
-    """Returns the residues of one output axis, in order."""
+def _residues(contraction: Contraction, axis: int) -> Iterator[Residue]:
+    """Returns the residues of one output axis, in order, each solved when asked for."""
     position = contraction.out.axes[axis]
     solved = _solvable(contraction, axis)
     rest = [name for name in position.indices if name != solved]
@@ -177,23 +199,22 @@ def _residues(contraction: Contraction, axis: int) -> list[Residue]:
     index = _fresh(contraction, solved)
     step, const = integer(position.coefficient(solved)), integer(position.const)
     if not rest:
-        return [
+        return (
             _plain_residue(axis, index, solved, rho, step, const)
             for rho in range(abs(step))
-        ]
+        )
     slope = integer(position.coefficient(rest[0]))
-    found = [
-        _tap_residue(axis, index, solved, rest[0], rho, step, slope, const)
-        for rho in range(abs(step))
-    ]
     shared = any(
         rest[0] in other.indices
         for i, other in enumerate(contraction.out.axes)
         if i != axis
     )
-    if shared and any(residue.tap_step != 1 for residue in found):
+    if shared and slope % step:
         _refuse(contraction, f"index {rest[0]!r} stands on two axes of the output")
-    return found
+    return (
+        _tap_residue(axis, index, solved, rest[0], rho, step, slope, const)
+        for rho in range(abs(step))
+    )
 
 
 def _plain_residue(
@@ -219,13 +240,12 @@ def _tap_residue(
 ) -> Residue:
     """Solves step*p + slope*r + const = |step|*m + rho."""
     modulus = abs(step)
-    stride = modulus // math.gcd(modulus, slope)
-    # The taps that divide repeat every `stride`; look for the first of them.
-    first = next(
-        (r for r in range(stride) if (rho - const - slope * r) % modulus == 0), None
-    )
-    if first is None:
-        return Residue(axis, index, modulus, rho, solved, None)
+    common = math.gcd(modulus, slope)
+    stride = modulus // common
+    if (rho - const) % common:
+        return Residue(axis, index, modulus, rho, solved, None, tap, stride)
+    # The taps that divide repeat every `stride`; the inverse gives the first of them.
+    first = (rho - const) // common * pow(slope // common, -1, stride) % stride
     terms = ((index, modulus // step), (tap, -slope * stride // step))
     solution = Affine(terms, (rho - const - slope * first) // step)
     return Residue(axis, index, modulus, rho, solved, solution, tap, stride, first)

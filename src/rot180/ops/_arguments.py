@@ -348,10 +348,10 @@ def _matching(window: Window, given: tuple[int, ...], size: tuple[int, ...]) -> 
     """Returns the window under which `size` positions give exactly `given` outputs.
 
     With an output padding of a stride or more the high padding would admit more; the
-    positions it adds are then read as cropped.
+    positions it adds are then read as cropped; of none there may be fewer than cropped.
     """
     padding = tuple(
-        (low, min(high, (n - 1) * step + span - low - extent + step - 1))
+        (low, max(min(high, n * step + span - 1 - low - extent), -low - extent))
         for n, extent, step, span, (low, high) in zip(
             given, size, window.stride, window.span, window.padding, strict=True
         )
@@ -386,7 +386,8 @@ def pool_op(
         layout: Where the channels stand.
 
     Raises:
-        ShapeError: `x` has no spatial dimensions, or the output none.
+        ShapeError: `x` has no spatial dimensions, or its images are smaller than the
+            window.
         ArgumentError: An argument is out of range.
     """
     check_layout(op, layout)
@@ -413,6 +414,7 @@ def pool_op(
         if kind == "max"
         else WindowSum(window, layout, "y", size)
     )
+    window.check_fits(size, op=op)
     window.output_size(size, op=op)
     pool.infer(x)
     return pool

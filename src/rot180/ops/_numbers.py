@@ -23,8 +23,18 @@ def index_of(value: object) -> int | None:
         return None
 
 
-def resolve_ints(op: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
-    """Returns one int per dimension."""
+def resolve_ints(
+    op: str, name: str, value: Any, rank: int, *, repeat: bool = True
+) -> tuple[int, ...]:
+    """Returns one int per dimension.
+
+    Args:
+        op: The function's name, for messages.
+        name: The argument's.
+        value: One int for all dimensions, or a sequence of one for each.
+        rank: The number of dimensions.
+        repeat: Whether a sequence of one int stands for all dimensions too.
+    """
     single = index_of(value)
     if single is not None:
         return (single,) * rank
@@ -38,6 +48,8 @@ def resolve_ints(op: str, name: str, value: Any, rank: int) -> tuple[int, ...]:
             f"{op}: {name} is {value!r}, which is neither an int nor ints\n"
             f"  Pass one int for all dimensions, or {_wanted(rank)}."
         )
+    if repeat and len(result) == 1:
+        return result * rank
     if len(result) != rank:
         raise ArgumentError(
             f"{op}: {name} has {len(result)} values for {dimensions(rank)}\n"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FLOATS: Final = ("float32", "float64")
 INTEGERS: Final = ("int32", "int64")
 DTYPES: Final = (*FLOATS, *INTEGERS, "bool")
-# Elements of 8 bytes that a signed 64-bit number can count the bytes of.
-_MOST: Final = 2**59
+# Elements; 4 TiB of float32 are more than a machine gives to one array.
+_MOST: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,11 @@ def resolve_padding(
     strides: tuple[int, ...],
     input_size: Sequence[int] | None,
 ) -> Pairs:
-    """Returns the padding `(low, high)` of each dimension."""
+    """Returns the padding `(low, high)` of each dimension.
+
+    A sequence of one int stands for all dimensions. One of a pair does not: of two
+    dimensions `((1, 2),)` may be meant as `(1, 2)`.
+    """
     if isinstance(value, str):
         return _named_padding(op, value, spans, strides, input_size)
     rank = len(spans)
@@ -44,10 +48,13 @@ def resolve_padding(
     if single is not None:
         return ((single, single),) * rank
     try:
-        items = [_pair(item) for item in value]
+        given = list(value)
     except TypeError:
-        items = [None]
+        given = [None]
+    items = [_pair(item) for item in given]
     pairs = tuple(item for item in items if item is not None)
+    if len(given) == 1 and index_of(given[0]) is not None:
+        return pairs * rank
     if len(pairs) != len(items) or len(pairs) != rank:
         _refuse_padding(op, value, rank)
     return pairs

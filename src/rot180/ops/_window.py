@@ -58,10 +58,11 @@ class Window:
             op: The function's name, for messages.
             kernel_size: Taps per spatial dimension; sets the rank.
             input_size: Spatial extents of the input; needed by `"same"` with a stride.
-            stride: One int for all dimensions, or one for each.
-            padding: An int; one per dimension; `(low, high)` per dimension; or
-                `"valid"`, `"same"`, `"same_lower"`, `"full"`, `"causal"`.
-            dilation: One int for all dimensions, or one for each.
+            stride: One int for all dimensions, alone or in a sequence; or one for each.
+            padding: An int, alone or in a sequence; one per dimension; `(low, high)`
+                per dimension; or `"valid"`, `"same"`, `"same_lower"`, `"full"`,
+                `"causal"`.
+            dilation: As the stride.
             groups: Number of channel groups.
             flip: Whether the filter is read backwards.
             padding_mode: What stands outside the input.
@@ -100,21 +101,37 @@ class Window:
     def output_size(
         self, input_size: Sequence[int], *, op: str = "conv"
     ) -> tuple[int, ...]:
-        """Returns the spatial extents of the output.
+        """Returns the spatial extents of the output: how many windows fit.
+
+        That may be 0 in any dimension.
 
         Raises:
-            ShapeError: One of them is not positive.
+            ShapeError: The padding crops more than there is.
         """
-        sizes = tuple(
-            (size + low + high - span) // step + 1
-            for size, (low, high), span, step in zip(
-                input_size, self.padding, self.span, self.stride, strict=True
-            )
+        padded = self._padded(input_size)
+        for dim, extent in enumerate(input_size):
+            if padded[dim] < 0 < extent:
+                self._refuse_crop(op, dim, extent)
+        return tuple(
+            max((size - span) // step + 1, 0)
+            for size, span, step in zip(padded, self.span, self.stride, strict=True)
         )
-        for dim, size in enumerate(sizes):
-            if size < 1:
-                self._refuse_output(op, dim, size, input_size[dim])
-        return sizes
+
+    def check_fits(self, input_size: Sequence[int], *, op: str) -> None:
+        """Refuses a window larger than an image, where that can only be a mistake.
+
+        Raises:
+            ShapeError: A padded extent is neither 0 nor enough for one window.
+        """
+        for dim, size in enumerate(self._padded(input_size)):
+            if 0 < size < self.span[dim] and input_size[dim]:
+                self._refuse_output(op, dim, input_size[dim])
+
+    def _padded(self, input_size: Sequence[int]) -> tuple[int, ...]:
+        return tuple(
+            size + low + high
+            for size, (low, high) in zip(input_size, self.padding, strict=True)
+        )
 
     def transposed_output_size(
         self,
@@ -126,14 +143,15 @@ class Window:
     ) -> tuple[int, ...]:
         """Returns the spatial extents that the transposed convolution gives.
 
-        `(input_size-1)*stride + span - low - high + output_padding`. Several inputs of
-        a strided convolution give one output size; `output_padding`, less than the
-        stride or the dilation, or `output_size` say which is meant.
+        `(input_size-1)*stride + span - low - high + output_padding`, of an input of
+        extent 0 at least 0. Several inputs of a strided convolution give one output
+        size; `output_padding`, less than the stride or the dilation, or `output_size`
+        say which is meant.
 
         Raises:
             ArgumentError: `output_padding` is out of range, or `output_size` not among
                 the possible sizes.
-            ShapeError: An extent is not positive.
+            ShapeError: An extent is negative: more is cropped than there is.
         """
         least = tuple(
             (size - 1) * step + span - low - high
@@ -142,13 +160,17 @@ class Window:
             )
         )
         if output_size is not None:
+            least = tuple(
+                size if n else max(size, 0)
+                for size, n in zip(least, input_size, strict=True)
+            )
             extra = self._extra_for(op, least, output_size)
         else:
             extra = resolve_ints(op, "output_padding", output_padding, self.rank)
             self._check_extra(op, extra)
         sizes = tuple(a + b for a, b in zip(least, extra, strict=True))
         for dim, size in enumerate(sizes):
-            if size < 1:
+            if size < 0 < input_size[dim]:
                 raise ShapeError(
                     f"{op}: output dimension {dim} would have extent {size}\n"
                     f"    (input {input_size[dim]} - 1)*stride {self.stride[dim]}"
@@ -156,11 +178,25 @@ class Window:
                     f" + output_padding {extra[dim]} = {size}\n"
                     "  Use less padding, or a larger output_padding."
                 )
-        return sizes
+        return tuple(max(size, 0) for size in sizes)
 
-    def _refuse_output(self, op: str, dim: int, size: int, extent: int) -> NoReturn:
+    def _refuse_crop(self, op: str, dim: int, extent: int) -> NoReturn:
+        low, high = self.padding[dim]
+        raise ShapeError(
+            explain(
+                op,
+                f"padding ({low}, {high}) crops more than the {extent} positions of x",
+                self.formula_text(),
+                [("x", 2 + dim)],
+                [f"x has spatial extent {extent} in dimension {dim}"],
+                f"Crop at most {extent} positions, with less negative padding.",
+            )
+        )
+
+    def _refuse_output(self, op: str, dim: int, extent: int) -> NoReturn:
         letter = positions(self.rank)[dim]
         low, high = self.padding[dim]
+        size = (extent + low + high - self.span[dim]) // self.stride[dim] + 1
         raise ShapeError(
             explain(
                 op,
@@ -180,7 +216,7 @@ class Window:
     def _extra_for(
         self, op: str, least: tuple[int, ...], output_size: Sequence[int]
     ) -> tuple[int, ...]:
-        wanted = resolve_ints(op, "output_size", output_size, self.rank)
+        wanted = resolve_ints(op, "output_size", output_size, self.rank, repeat=False)
         extra = tuple(a - b for a, b in zip(wanted, least, strict=True))
         limits = self._extra_limits()
         if any(e < 0 or e >= m for e, m in zip(extra, limits, strict=True)):

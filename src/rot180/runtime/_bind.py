@@ -249,7 +249,10 @@ def _leading_sum(
 def _pointwise(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
 ) -> Pointwise:
-    return elementwise(op.fn, (op.fn,), inputs, outputs[0])
+    fns: tuple[str, ...] = (op.fn,)
+    if op.fn in kernels.CHOOSING and outputs[0].type.is_floating:
+        fns = (op.fn, "settle")
+    return elementwise(op.fn, fns, inputs, outputs[0])
 
 
 def elementwise(

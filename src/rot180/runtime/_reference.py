@@ -3,6 +3,15 @@
 Nothing here uses the adjoint, the rewriting to gather or the kernels, so that it can
 judge them. A tap of a window pairs a slice of the input with a slice of the output;
 every sliding operation is a loop over taps with one line inside.
+
+What stands outside an operand of a convolution is a zero that is multiplied: with a NaN
+or an infinity as the other factor it gives NaN. The forward pass and the gradient of
+the weights read zeros around `x`, that of the input zeros around `dy`: there a tap
+reaches all positions of `dx` that it could reach from anywhere. Of an operand without
+positions nothing is multiplied.
+
+A denormal number is a zero, as operand and as result; between the two, as in the sum of
+a window, it is what it is in NumPy.
 """
 
 from __future__ import annotations
@@ -11,7 +20,7 @@ import itertools
 import string
 from collections.abc import Callable, Iterator
 from functools import singledispatch
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +73,12 @@ def evaluate(op: Op, *arrays: Any) -> tuple[Array, ...]:
     """
     inputs = [_native(array) for array in arrays]
     types = op.infer(*(type_of(array) for array in inputs))
+    settled = (lambda a: a) if isinstance(op, _MOVING) else _settled
     with np.errstate(all="ignore"):
-        outputs = _meaning(op, *inputs)
+        outputs = _meaning(op, *map(settled, inputs))
     results = []
     for output, expected in zip(outputs, types, strict=True):
-        result = np.array(output, dtype=expected.dtype, order="C")
+        result = settled(np.array(output, dtype=expected.dtype, order="C"))
         if result.shape != expected.shape:
             raise InternalError(
                 f"reference: {op} gave shape {result.shape}, expected {expected.shape}"
@@ -80,6 +90,20 @@ def evaluate(op: Op, *arrays: Any) -> tuple[Array, ...]:
 def _native(array: Any) -> Array:
     values = np.asarray(array)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+# What only moves numbers, denormal or not.
+_MOVING: Final = (
+    Broadcast, Flip, Full, Identity, Reshape, Slice, StopGradient, Transpose, Unslice
+)  # fmt: skip
+
+
+def _settled(values: Array) -> Array:
+    """Returns the values, but a zero of its sign for each denormal number."""
+    if values.dtype.kind != "f":
+        return values
+    small = np.abs(values) < np.finfo(values.dtype).tiny
+    return np.where(small, np.copysign(0, values), values) if small.any() else values
 
 
 @singledispatch
@@ -121,6 +145,73 @@ def _paired(extent: int, count: int, step: int, offset: int) -> tuple[slice, sli
     first, last = inside[0], inside[-1]
     start, stop = first * step + offset, last * step + offset + 1
     return slice(start, stop, step), slice(first, last + 1)
+
+
+def _with_zeros(op: Conv, images: Array, around: Literal["x", "y"]) -> Array:
+    """Returns images with the zeros around them that a pass over the other side reads.
+
+    They cover the positions p*stride + r*dilation - pad of `x` for all p and r, or the
+    positions p of `y` for all of these that lie inside `x`.
+    """
+    widths = []
+    for extent, count, step, span, (low, _) in _dimensions(op):
+        first, last = -low, (count - 1) * step + span - 1 - low
+        if around == "y":
+            first, last, extent = (
+                (low - span + 1) // step,
+                (extent - 1 + low) // step,
+                count,
+            )
+        widths.append((max(-first, 0), max(last - extent + 1, 0)))
+    return np.pad(images, [(0, 0)] * (images.ndim - len(widths)) + widths)
+
+
+def _dimensions(op: Conv) -> Iterator[tuple[int, int, int, int, tuple[int, int]]]:
+    """Yields each dimension's input and output extent, stride, span and padding."""
+    window = op.window
+    yield from zip(
+        op.input_size,
+        op.output_size,
+        window.stride,
+        window.span,
+        window.padding,
+        strict=True,
+    )
+
+
+def _conv_taps(
+    op: Conv, around: Literal["x", "y"]
+) -> Iterator[tuple[tuple[int, ...], Index, Index]]:
+    """Yields each tap, and where it pairs `x` with `y`, one of them with its zeros."""
+    if 0 in op.input_size or 0 in op.output_size:
+        return
+    pair = _from_outputs if around == "x" else _from_inputs
+    for tap in itertools.product(*(range(k) for k in op.window.kernel_size)):
+        pairs = [
+            pair(extent, count, step, span, low, r * dilation)
+            for (extent, count, step, span, (low, _)), r, dilation in zip(
+                _dimensions(op), tap, op.window.dilation, strict=True
+            )
+        ]
+        yield tap, (..., *(x for x, _ in pairs)), (..., *(y for _, y in pairs))
+
+
+def _from_outputs(
+    extent: int, count: int, step: int, span: int, low: int, at: int
+) -> tuple[slice, slice]:
+    """Pairs every output with an input, which may be a zero around it."""
+    start = at - low + max(low, 0)
+    return slice(start, start + (count - 1) * step + 1, step), slice(None)
+
+
+def _from_inputs(
+    extent: int, count: int, step: int, span: int, low: int, at: int
+) -> tuple[slice, slice]:
+    """Pairs every input that the tap can reach with an output, or a zero around it."""
+    first = (at - low) % step
+    start = (first + low - at) // step + max(-((low - span + 1) // step), 0)
+    places = len(range(first, extent, step))
+    return slice(first, None, step), slice(start, start + places)
 
 
 def _grouped_image(layout: Layout, groups: int, image: Array) -> Array:
@@ -175,7 +266,8 @@ def _conv_forward(op: Conv, x: Array, w: Array, b: Array | None = None) -> Array
     xs = _grouped_image(layout, window.groups, x)
     ws = _grouped_filter(layout, window.groups, w)
     ys = np.zeros((*xs.shape[:2], ws.shape[1], *op.output_size), x.dtype)
-    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+    xs = _with_zeros(op, xs, "x")
+    for tap, x_at, y_at in _conv_taps(op, "x"):
         values = ws[_read_at(window, tap)]
         ys[y_at] += np.einsum("ngc...,gkc->ngk...", xs[x_at], values)
     if b is not None:
@@ -188,7 +280,8 @@ def _conv_input_grad(op: Conv, dy: Array, w: Array) -> Array:
     dys = _grouped_image(layout, window.groups, dy)
     ws = _grouped_filter(layout, window.groups, w)
     dxs = np.zeros((*dys.shape[:2], ws.shape[2], *op.input_size), dy.dtype)
-    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+    dys = _with_zeros(op, dys, "y")
+    for tap, x_at, y_at in _conv_taps(op, "y"):
         values = ws[_read_at(window, tap)]
         dxs[x_at] += np.einsum("ngk...,gkc->ngc...", dys[y_at], values)
     return _plain_image(layout, dxs)
@@ -202,7 +295,8 @@ def _conv_weight_grad(op: Conv, dy: Array, x: Array) -> Array:
         (window.groups, dys.shape[2], xs.shape[2], *window.kernel_size), x.dtype
     )
     at = string.ascii_uppercase[: window.rank]
-    for _, tap, x_at, y_at in _taps(window, op.input_size, op.output_size):
+    xs = _with_zeros(op, xs, "x")
+    for tap, x_at, y_at in _conv_taps(op, "x"):
         dws[_read_at(window, tap)] = np.einsum(
             f"ngk{at},ngc{at}->gkc", dys[y_at], xs[x_at]
         )

@@ -197,6 +197,26 @@ def test_lists_are_options_like_any_other() -> None:
     assert len(module._forward) == 2
 
 
+def test_one_number_in_a_sequence_is_for_all_dimensions() -> None:
+    each: dict[str, Any] = {"stride": 2, "padding": 1, "dilation": 2}
+    alone = {name: (value,) for name, value in each.items()}
+    y = rot180.conv(X, W, **alone)
+    np.testing.assert_array_equal(y, rot180.conv(X, W, **each))
+    for got, want in zip(
+        rot180.conv_backward(y, X, W, **alone),
+        rot180.conv_backward(y, X, W, **each),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(got, want)
+    got = rot180.conv_transpose(y, W, **alone, output_padding=[1])
+    np.testing.assert_array_equal(
+        got, rot180.conv_transpose(y, W, **each, output_padding=1)
+    )
+    np.testing.assert_array_equal(
+        rot180.max_pool(X, (2,), stride=(1,)), rot180.max_pool(X, 2, stride=1)
+    )
+
+
 def test_arrays_that_had_to_be_copied_are_not_remembered() -> None:
     swapped = X.astype(">f4")
     np.testing.assert_array_equal(rot180.conv(swapped, W), rot180.conv(X, W))

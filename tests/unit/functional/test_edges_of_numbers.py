@@ -1,5 +1,6 @@
 """NaN, infinities, views that overlap, and sizes beyond any memory."""
 
+import time
 from types import ModuleType
 from typing import Any
 
@@ -107,8 +108,64 @@ def test_results_larger_than_any_memory_are_refused(much: int) -> None:
     x, w = np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f")
     for call in (
         lambda: rot180.conv(x, w, padding=much),
+        lambda: rot180.conv(x[:, :, 0], w[:, :, 0], padding=much),
         lambda: rot180.avg_pool(x, 2, padding=much),
         lambda: rot180.conv_transpose(x, w, stride=much),
     ):
         with pytest.raises(ShapeError, match=r"than any memory\n.*padding"):
             call()
+
+
+STEPS = [1, 2, 3, 5, 8, 512, 1000]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_strides_and_dilations_larger_than_the_image(seed: int) -> None:
+    """Some leave positions, or a whole axis, that no tap reaches."""
+    rng, tried = np.random.default_rng(seed), 0
+    while tried < 12:
+        rank = int(rng.integers(1, 4 if seed == 0 else 3))
+        size, kernel = rng.integers(1, 6, rank), rng.integers(1, 4, rank)
+        stride, dilation = rng.choice(STEPS, rank), rng.choice(STEPS, rank)
+        low = rng.choice([-3, -1, 0, 2, 60, 600], rank)
+        span = (kernel - 1) * dilation + 1
+        high = np.maximum(-6, span - size - low) + rng.integers(0, 9, rank)
+        output = (size + low + high - span) // stride + 1
+        if output.min() < 1 or output.prod() > 2000:
+            continue
+        tried += 1
+        options: dict[str, Any] = {
+            "stride": tuple(map(int, stride)),
+            "dilation": tuple(map(int, dilation)),
+            "padding": tuple((int(a), int(b)) for a, b in zip(low, high, strict=True)),
+        }
+        w = rng.integers(-3, 4, (2, 2, *kernel)).astype("f")
+        dy = rng.integers(-3, 4, (2, 2, *output)).astype("f")
+        dx = rot180.conv_input_grad(dy, w, (2, 2, *size), **options)
+        with rot180.runtime.force_reference():
+            want = rot180.conv_input_grad(dy, w, (2, 2, *size), **options)
+        np.testing.assert_array_equal(dx, want, err_msg=str((size, options)))
+
+
+def test_an_image_that_no_tap_reaches_has_no_gradient() -> None:
+    window: dict[str, Any] = {
+        "stride": (8, 5), "dilation": (3, 512), "padding": ((60, -6), (600, -1))
+    }  # fmt: skip
+    dx = rot180.conv_input_grad(
+        np.ones((1, 2, 7, 18)), np.ones((2, 2, 2, 2)), (1, 2, 3, 3), **window
+    )
+    assert not dx.any()
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("name", ["stride", "dilation"])
+def test_a_first_call_is_quick_whatever_the_step(rank: int, name: str) -> None:
+    """A quarter of a second; growing with the square of the step it took minutes."""
+    step = {1: 2**20, 2: 2**14, 3: 2**10}[rank]
+    size, kernel = (3,) * rank, (2,) * rank
+    options: Any = {name: step, "padding": ((0, step - 2),) * rank}
+    dy, w = np.ones((1, 1, *(1,) * rank), "f"), np.ones((1, 1, *kernel), "f")
+    begun = time.process_time()
+    dx = rot180.conv_input_grad(dy, w, (1, 1, *size), **options)
+    assert time.process_time() - begun < 2
+    assert dx.sum() == (2**rank if name == "stride" else 1)

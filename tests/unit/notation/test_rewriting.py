@@ -9,6 +9,7 @@ from rot180.notation import (
     evaluate,
     evaluate_pieces,
     gather,
+    residues,
 )
 
 CONV = contraction("y[p] += x[p*stride + r*dilation - pad] * w[r]")
@@ -79,6 +80,24 @@ def test_residues_beyond_the_filter_have_no_taps() -> None:
     values = {"dy": {(0,): 5, (1,): 7}, "w": {(0,): 2}}
     result = evaluate_pieces(gather(bound), values, {"p": 2, "r": 1}, (6,))
     assert result == {(0,): 10, (1,): 0, (2,): 0, (3,): 14, (4,): 0, (5,): 0}
+
+
+def test_residues_without_positions_are_left_out() -> None:
+    bound = CONV.bind(stride=10**9, dilation=7, pad=3).adjoint("x")
+    (found,) = residues(bound, (5,))
+    assert [residue.start for residue in found] == [0, 1, 2, 3, 4]
+    for residue in found:
+        assert (7 * residue.tap_start - 3 - residue.start) % 10**9 == 0
+        assert (residue.tap, residue.tap_step) == ("r", 10**9)
+
+
+def test_two_residues_stay_of_a_stride() -> None:
+    bound = CONV.bind(stride=4, dilation=2, pad=1).adjoint("x")
+    for extent in (0, 1, 2):
+        (found,) = residues(bound, (extent,))
+        assert [residue.is_empty for residue in found] == [True, False]
+        assert [residue.tap_step for residue in found] == [2, 2]
+    assert residues(bound, (None,)) == residues(bound) == residues(bound, (99,))
 
 
 def test_outside_reads_as_zero_and_writes_nothing() -> None:
