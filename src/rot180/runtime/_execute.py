@@ -281,6 +281,10 @@ def _kernel(
 
 def scheduled(bound: Bound, target: Target, tile: kernels.Tile | None) -> Program:
     """The program that is compiled."""
+    return kernels.interruptible(_scheduled(bound, target, tile))
+
+
+def _scheduled(bound: Bound, target: Target, tile: kernels.Tile | None) -> Program:
     match bound:
         case Sum():
             assert tile is not None
