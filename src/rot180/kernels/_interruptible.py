@@ -7,9 +7,10 @@ from dataclasses import replace
 from rot180.kernels._program import Blocks, Loop, Program, Statement, map_bodies, walk
 from rot180.kernels._spec import work
 
-# Stores between two looks: 0.2 ms of multiply-adds at 100 GFLOP/s, and 0.1 s of the
-# slowest (a cache missed by each). A look costs 10 ns.
-GRAIN = 10**7
+# Stores between two looks: 0.1 ms of multiply-adds at 100 GFLOP/s, and under 0.1 s of
+# the slowest (20 ns each, into memory that the system has yet to find). A look costs
+# 10 ns.
+GRAIN = 1 << 22
 _UNKNOWN = 1 << 14  # iterations that a loop of unknown extent may well have
 
 

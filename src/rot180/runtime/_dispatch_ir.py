@@ -11,9 +11,10 @@ from typing import Final
 
 # Work per worker below which waking it (5 to 80 us) does not pay: about 5 us.
 FLOPS_PER_THREAD = 5e5
-# A piece is at least 1 us and at most 50 ms of work, between 1 and 100 GFLOP/s.
+# A piece is at least 1 us of work at 100 GFLOP/s, and at most 20 ms of the slowest:
+# 20 ns for a number written into memory that the system has yet to find.
 LEAST_FLOPS = 1e5
-MOST_FLOPS = 5e7
+MOST_FLOPS = 2e6
 # A caller that waits for others looks for signals this often.
 NAP_MICROSECONDS = 30_000
 # Of a watch, see %watch in `_team_ir`.
