@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from rot180 import functional
+from rot180 import functional, ops
 from rot180.errors import ArgumentError
 from rot180.nn._arguments import (
     Padding,
     Size,
     check_dtype,
+    check_flags,
     check_positive,
     check_rank,
     check_same_dtype,
@@ -201,13 +202,14 @@ class ConvTranspose3d(_ConvTranspose):
 
 def _check(module: Any) -> None:
     name = type(module).__name__
-    if module.padding_mode != "zeros":
+    if not ops.is_among(module.padding_mode, ("zeros",)):
         raise ArgumentError(
             f"{name}: padding_mode={module.padding_mode!r} is not available\n"
             '  Use padding_mode="zeros".'
         )
     check_sizes(module, "kernel_size", "stride", "dilation")
     check_dtype(module)
+    check_flags(module, "bias")
     check_positive(module, "in_channels", "out_channels", "groups")
     for what in ("in_channels", "out_channels"):
         channels = getattr(module, what)

@@ -131,14 +131,20 @@ def plain_array(value: Any) -> Array:
     """The value as an array of NumPy's own class, whose strides are its memory's.
 
     Raises:
-        ArgumentError: It is a masked array, which would lose its mask.
+        ArgumentError: It is a masked array, which would lose its mask, or makes none.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentError(
             f"a masked array of shape {value.shape} is no operand: its mask has no "
             "meaning here\n  Fill it first, for example array.filled(0)."
         )
-    array: Array = np.asarray(value)
+    try:
+        array: Array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"a {type(value).__name__} makes no array: {error}\n"
+            "  Pass an array, or lists of numbers of equal lengths."
+        ) from error
     return array
 
 
