@@ -84,6 +84,9 @@ class Closed(io.TextIOBase):
     def flush(self) -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
+    def close(self) -> None:
+        """Nothing, as closing flushes."""
+
 
 def test_a_closed_output_is_said_once_and_ends_with_one(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -4,10 +4,11 @@ from rot180.autograd._grad import grad, value_and_grad
 from rot180.autograd._jit import jit
 from rot180.autograd._steps import shape_of, steps_of
 from rot180.autograd._tensor import Tensor
-from rot180.autograd._tree import tree_flatten, tree_map, tree_unflatten
+from rot180.autograd._tree import check_callable, tree_flatten, tree_map, tree_unflatten
 
 __all__ = [
     "Tensor",
+    "check_callable",
     "grad",
     "jit",
     "shape_of",

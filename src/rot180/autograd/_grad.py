@@ -8,7 +8,12 @@ from rot180 import ops
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import evaluate
 from rot180.autograd._tensor import Tensor, as_array, lift
-from rot180.autograd._tree import leaf_paths, tree_flatten, tree_unflatten
+from rot180.autograd._tree import (
+    check_callable,
+    leaf_paths,
+    tree_flatten,
+    tree_unflatten,
+)
 from rot180.errors import ArgumentError, DTypeError, InternalError
 
 
@@ -33,6 +38,7 @@ def grad(function: Callable[..., Any]) -> Callable[..., Any]:
         >>> rot180.grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
         array([2., 4.])
     """
+    check_callable("grad", function)
     both = value_and_grad(function)
 
     @functools.wraps(function)
@@ -57,6 +63,8 @@ def value_and_grad(
         DTypeError: A leaf of the first argument is not floating-point.
         TraceError: The function needed the value of a traced tensor.
     """
+    check_callable("value_and_grad", function)
+    ops.check_flags("value_and_grad", has_aux=has_aux)
 
     @functools.wraps(function)
     def value_and_gradient(first: Any, *rest: Any, **named: Any) -> Any:

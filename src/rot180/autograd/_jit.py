@@ -13,7 +13,13 @@ from rot180 import ops, runtime
 from rot180.autograd._graph import Graph
 from rot180.autograd._program import evaluate, prepare
 from rot180.autograd._tensor import Tensor, as_array, lift
-from rot180.autograd._tree import TreeDef, leaf_paths, tree_flatten, tree_unflatten
+from rot180.autograd._tree import (
+    TreeDef,
+    check_callable,
+    leaf_paths,
+    tree_flatten,
+    tree_unflatten,
+)
 from rot180.errors import ArgumentError, DTypeError, TraceError
 
 CACHE_SIZE: Final = 512
@@ -89,6 +95,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         >>> double(np.array([1.0, 2.0]))
         array([2., 4.])
     """
+    check_callable("jit", function)
     traces: OrderedDict[Hashable, Callable[[list[Any]], Any]] = OrderedDict()
 
     @functools.wraps(function)
@@ -119,6 +126,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def trace_call(function: Callable[..., Any], *args: Any, **named: Any) -> _Trace:
     """Returns the recording of one call."""
+    check_callable("trace", function)
     leaves, treedef = tree_flatten((args, named))
     return _trace(function, treedef, [_converted(leaf) for leaf in leaves])
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self, cast
 
 import numpy as np
 
-from rot180 import ops
+from rot180 import ops, runtime
 from rot180.autograd._graph import Graph
 from rot180.errors import ArgumentError, DTypeError, TraceError
 from rot180.ops import Op, TensorType
@@ -126,15 +126,14 @@ class Tensor:
         Raises:
             ArgumentError: The exponent is something else.
         """
+        if not ops.is_traced(exponent):
+            exponent = _real(exponent)
         if exponent == 0.5:
             return self._pointwise("sqrt", self)
         if float(exponent).is_integer():  # 2.0 and numpy.float32(2) are 2
             exponent = int(exponent)
         if not isinstance(exponent, int | np.integer) or isinstance(exponent, bool):
-            raise ArgumentError(
-                f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
-                "  Write exp(exponent * log(x)) for positive x."
-            )
+            raise _no_power(exponent)
         if exponent < 0:
             return 1.0 / self ** -int(exponent)
         return _integer_power(self, int(exponent))
@@ -290,7 +289,7 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
         TraceError: It is not a number or an array of numbers.
         DTypeError: It holds numbers of another dtype.
     """
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    array = runtime.plain_array(value)
     is_array = isinstance(value, np.ndarray | np.generic)
     if array.dtype.kind not in "fiub" and not is_array:
         raise TraceError(
@@ -313,7 +312,14 @@ def _integers(values: Iterable[Any]) -> tuple[int, ...]:
     listed = list(values)
     if len(listed) == 1 and isinstance(listed[0], Sequence):
         listed = list(listed[0])
-    return tuple(map(operator.index, listed))
+    found = [ops.index_of(value) for value in listed]
+    whole = tuple(value for value in found if value is not None)
+    if len(whole) < len(found):
+        raise ArgumentError(
+            f"{tuple(listed)} are not integers\n"
+            "  Pass extents or axes, such as 2, 3 or (2, 3)."
+        )
+    return whole
 
 
 def _part(tensor: Tensor, index: tuple[Any, ...]) -> Tensor:
@@ -363,6 +369,25 @@ def _taken(part: Any, shape: tuple[int, ...], axis: int) -> range:
             f"index {part} is out of range for axis {axis} of a tensor of shape {shape}"
         ) from None
     return range(place, place + 1)
+
+
+def _real(exponent: Any) -> Any:
+    """A number, also one in an array without axes.
+
+    Raises:
+        ArgumentError: It is no real number.
+    """
+    number = exponent[()] if isinstance(exponent, np.ndarray) else exponent
+    if isinstance(number, int | float | np.integer | np.floating):
+        return number
+    raise _no_power(exponent)
+
+
+def _no_power(exponent: Any) -> ArgumentError:
+    return ArgumentError(
+        f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
+        "  Write exp(exponent * log(x)) for positive x."
+    )
 
 
 def _integer_power(base: Tensor, exponent: int) -> Tensor:

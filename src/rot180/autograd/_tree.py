@@ -35,9 +35,18 @@ def tree_flatten(tree: Any) -> tuple[list[Any], TreeDef]:
 
     A dictionary is walked in the order of insertion; anything that is not a dict,
     list, tuple or None is a leaf.
+
+    Raises:
+        ArgumentError: The tree contains itself, or is too deep to be walked.
     """
     leaves: list[Any] = []
-    return leaves, _flatten(tree, leaves)
+    try:
+        return leaves, _flatten(tree, leaves)
+    except RecursionError:
+        raise ArgumentError(
+            f"tree: a {type(tree).__name__} contains itself, or is nested too deeply\n"
+            "  Pass dictionaries, lists and tuples of arrays."
+        ) from None
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
@@ -86,12 +95,26 @@ def _build(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
     return treedef.factory(*children) if treedef.factory else tuple(children)
 
 
+def check_callable(name: str, function: object) -> None:
+    """Refuses what cannot be called.
+
+    Raises:
+        ArgumentError: `function` cannot.
+    """
+    if not callable(function):
+        raise ArgumentError(
+            f"{name}: a {type(function).__name__} is no function\n"
+            f"  Pass a function first: {name}(function, ...)."
+        )
+
+
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Returns a tree of `function(leaf, *leaves of others)`, shaped like `tree`.
 
     Raises:
         ArgumentError: A tree among `others` differs in structure.
     """
+    check_callable("tree_map", function)
     leaves, treedef = tree_flatten(tree)
     columns = [leaves]
     for position, other in enumerate(others, start=2):

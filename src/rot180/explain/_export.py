@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from rot180.errors import ArgumentError
 from rot180.explain._document import command, document
 from rot180.explain._equations import Cell, Equation
 from rot180.explain._squares import Squares
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 Cells = Sequence[tuple["Pass", Cell]]
 # Of a line of text.
 _COLUMNS: Final = 88
+_WIDEST: Final = 10_000
 
 
 def to_text(found: Explained, language: Language = "en", width: int = _COLUMNS) -> str:
     """Returns what the terminal shows, without colours."""
+    if not isinstance(width, int) or not 1 <= width <= _WIDEST:
+        raise ArgumentError(
+            f"explain: width={width!r} is not a number of columns from 1 to {_WIDEST}"
+        )
     from rich.console import Console
 
     from rot180.explain._terminal import Printer

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from rot180 import ops
 from rot180.explain._export import Cells, chosen, command_of
 from rot180.explain._symbols import Symbols
 from rot180.explain._words import Language, formulas_of, say, sentences, title
@@ -53,7 +54,7 @@ def _latex(
     found: Explained, passes: Sequence[Pass] | None, cells: Cells, language: Language
 ) -> Iterator[str]:
     symbols = Symbols(found)
-    packages = "amsmath" if language == "en" else "amsmath,ctex"
+    packages = "amsmath" if ops.is_among(language, ("en",)) else "amsmath,ctex"
     yield f"% {command_of(found, passes, cells)}"
     yield rf"% needs \usepackage{{{packages}}}"
     for part, equations in chosen(found, passes, cells):

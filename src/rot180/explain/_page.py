@@ -97,7 +97,7 @@ def checked(found: Explained, view: Mapping[str, str]) -> dict[str, str]:
         "theme": ("auto", "light", "dark"),
     }
     for name, word in view.items():
-        if word not in known.get(name, ()):
+        if not ops.is_among(word, known.get(name, ())):
             some = ", ".join(known.get(name, VIEW)[:20])
             raise ArgumentError(
                 f"explain: {name} is {str(word)[:40]!r}, which is not known\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from rot180 import ops
 from rot180.errors import ArgumentError
 from rot180.explain._passes import Pass
 from rot180.explain._setting import CONV
@@ -225,7 +226,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 
 def sentence(key: str, language: Language) -> str:
     """Returns a sentence of the table in a language, not yet filled in."""
-    if language not in LANGUAGES:
+    if not ops.is_among(language, LANGUAGES):
         raise ArgumentError(
             f"explain: language is {str(language)[:40]!r}\n"
             f"  Use one of {', '.join(LANGUAGES)}."

@@ -102,6 +102,7 @@ def relu_backward(dy: Any, x: Any) -> Any:
     Source:
         The chain rule; the slope at 0 is 0, as in PyTorch.
     """
+    dy, x = as_array(dy), as_array(x)
     if np.shape(dy) != np.shape(x):
         raise ShapeError(
             f"relu_backward: dy has shape {np.shape(dy)}, x has shape {np.shape(x)}\n"
@@ -112,15 +113,17 @@ def relu_backward(dy: Any, x: Any) -> Any:
 
 def total(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the sum over `axis`, one or several; over all by default."""
+    x = as_array(x)
     axes = _axes("total", np.ndim(x), axis)
     return one(ops.Reduce("sum", axes), x) if axes else x
 
 
 def mean(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the mean over `axis`, one or several; over all by default."""
+    x = as_array(x)
     axes = _axes("mean", np.ndim(x), axis)
     count = math.prod(np.shape(x)[a] for a in axes)
-    return pointwise("mul", total(x, axis), 1.0 / max(count, 1))
+    return pointwise("mul", total(x, axes), 1.0 / max(count, 1))
 
 
 def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
@@ -134,6 +137,7 @@ def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
     Raises:
         ArgumentError: The axes are out of range or in the wrong order.
     """
+    x = as_array(x)
     shape = tuple(np.shape(x))
     if not shape:
         return one(ops.Reshape((1,)), x)
@@ -192,6 +196,7 @@ def linear(x: Any, w: Any, b: Any = None) -> Any:
         ShapeError: The extents do not fit.
         DTypeError: The dtypes differ or are not floating-point.
     """
+    x, w = as_array(x), as_array(w)
     shape = tuple(np.shape(x))
     if np.ndim(w) != 2 or not shape or shape[-1] != np.shape(w)[1]:
         raise ShapeError(
@@ -299,7 +304,9 @@ def batch_norm(
         DTypeError: The dtypes differ or are not floating-point.
         ArgumentError: `eps` is negative or the layout unknown.
     """
-    y, mean_, var = run_or_trace(ops.BatchNorm(layout, float(eps)), x, w, b)
+    y, mean_, var = run_or_trace(
+        ops.BatchNorm(layout, _eps("batch_norm", eps)), x, w, b
+    )
     return y, mean_, var
 
 
@@ -328,8 +335,10 @@ def normalise(
         ShapeError: The shapes do not fit.
     """
     ops.check_layout("normalise", layout)
+    x, w, b, mean, var = map(as_array, (x, w, b, mean, var))
     _check_channels(x, layout, w=w, b=b, mean=mean, var=var)
-    deviation = sqrt(pointwise("add", var, eps))
+    small = eps if ops.is_traced(eps) else _eps("normalise", eps)
+    deviation = sqrt(pointwise("add", var, small))
     gain = pointwise("div", w, deviation)
     shift = pointwise("sub", b, pointwise("mul", mean, gain))
     ndim = np.ndim(x)
@@ -348,12 +357,37 @@ def _axes(op: str, ndim: int, axis: int | Sequence[int] | None) -> tuple[int, ..
 
 
 def _axis(op: str, ndim: int, axis: int) -> int:
-    if not -ndim <= axis < ndim:
+    place = ops.index_of(axis)
+    if place is None:
+        raise ArgumentError(
+            f"{op}: axis {axis!r} is not an integer\n"
+            "  Pass one axis, or a tuple of them."
+        )
+    if not -ndim <= place < ndim:
         raise ArgumentError(
             f"{op}: axis {axis} is out of range for {ndim} axes\n"
             f"  Use {-ndim} to {ndim - 1}."
         )
-    return axis % ndim
+    return place % ndim
+
+
+def _eps(op: str, eps: Any) -> float:
+    """Returns what is added to a variance.
+
+    Raises:
+        ArgumentError: It is not a finite number, or it is negative.
+    """
+    given = eps[()] if isinstance(eps, np.ndarray) else eps
+    is_number = isinstance(given, int | float | np.number)
+    if not is_number or isinstance(given, bool) or not -math.inf < given < math.inf:
+        raise ArgumentError(
+            f"{op}: eps={eps!r} is not a number\n  Pass 1e-5, for example."
+        )
+    if given < 0:
+        raise ArgumentError(
+            f"{op}: eps={float(given)} is negative\n  Pass 1e-5, for example."
+        )
+    return float(given)
 
 
 def _check_channels(x: Any, layout: Layout, **operands: Any) -> None:
@@ -379,11 +413,11 @@ def _check_scores(op: str, logits: Any, labels: Any) -> tuple[int, int]:
     Raises:
         ShapeError: They do not.
     """
-    shape = tuple(np.shape(logits))
-    if len(shape) != 2 or tuple(np.shape(labels)) != shape[:1]:
+    shape, given = (tuple(np.shape(as_array(v))) for v in (logits, labels))
+    if len(shape) != 2 or given != shape[:1]:
         raise ShapeError(
             f"{op}: logits of shape {shape} do not fit labels of shape "
-            f"{tuple(np.shape(labels))}\n"
+            f"{given}\n"
             "  Logits are (n, classes) and labels (n,)."
         )
     return shape[0], shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -455,14 +455,15 @@ def _check_image_axis(dy: Any, x: Any, w: Any) -> None:
 
 
 def _check_needs(needs: Sequence[str]) -> None:
-    if isinstance(needs, str) or not isinstance(needs, Iterable):
-        example = needs if needs in ("input", "weight", "bias") else "input"
+    if isinstance(needs, str) or not isinstance(needs, Sequence | Set):
+        named = ops.is_among(needs, ("input", "weight", "bias"))
+        example = needs if named else "input"
         raise ArgumentError(
             f"conv_backward: needs is {needs!r}, not a tuple of names\n"
             f'  Pass a tuple; for one gradient pass ("{example}",).'
         )
     for need in needs:
-        if need not in ("input", "weight", "bias"):
+        if not ops.is_among(need, ("input", "weight", "bias")):
             raise ArgumentError(
                 f"conv_backward: needs holds {need!r}\n"
                 '  Name any of "input", "weight" and "bias".'

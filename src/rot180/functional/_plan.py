@@ -24,6 +24,11 @@ def plan(function: Callable[..., Any], *args: Any, **options: Any) -> runtime.Pl
     Raises:
         ShapeError, DTypeError, ArgumentError: As `function` does.
     """
+    if not callable(function):
+        raise ArgumentError(
+            f"plan: a {type(function).__name__} is no function\n"
+            "  Pass a function such as rot180.conv, and arrays."
+        )
     for op, types in autograd.steps_of(function, *args, **options):
         if not isinstance(op, _MOVING):
             return runtime.plan_of(op, *types)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rot180.kernels._choose import candidates, schedule
     from rot180.kernels._emit import Module, emit
     from rot180.kernels._interpret import interpret
+    from rot180.kernels._interruptible import interruptible
     from rot180.kernels._lower import bind, product
 from rot180.kernels._spec import call_spec
 
@@ -48,6 +49,7 @@ _LATER: Final = {
     "candidates": "_choose",
     "emit": "_emit",
     "interpret": "_interpret",
+    "interruptible": "_interruptible",
     "product": "_lower",
     "schedule": "_choose",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "emit",
     "index",
     "interpret",
+    "interruptible",
     "lower",
     "pointwise",
     "product",

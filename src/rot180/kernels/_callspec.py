@@ -5,7 +5,13 @@ A module holds jobs, functions of the signature
     void job(i64 begin, i64 end, ptr pointers, ptr scratch, i64 n)
 
 which compute the work items ``begin <= item < end``.  `pointers` holds the data
-addresses of the arrays, then of the temporaries; `n` is the number of images.
+addresses of the arrays, then of the temporaries, then the call's watch; `n` is the
+number of images.  A watch is null, or its first word is the address of a function
+
+    i32 look(ptr watch)
+
+which a job calls now and then if its items are long; where the answer is not 0 it
+returns at once, its items unfinished.
 """
 
 from dataclasses import dataclass

@@ -30,6 +30,7 @@ from rot180.kernels._program import (
     Statement,
     Store,
     Table,
+    walk,
 )
 from rot180.kernels._scalar import Text, emit_call, literal, llvm_type
 from rot180.kernels._target import Target
@@ -93,8 +94,15 @@ class _Job(Memory):
             self.pointers[slot] = self.let(f"load ptr, ptr {place}")
         for symbol, count in self.program.symbols:
             self.env[symbol] = self.count_of(count)
+        stops = any(isinstance(s, Loop) and s.stops for s in walk(loop.body))
+        if stops:
+            place = self.let(f"getelementptr ptr, ptr %pointers, i64 {len(slots)}")
+            self.line(f"%watch = load ptr, ptr {place}")
         self.counted(loop, "%begin", "%end", loop.body)
         self.line("ret void")
+        if stops:
+            self.start("stopped")
+            self.line("ret void")
         arguments = "i64 %begin, i64 %end, ptr %pointers, ptr %scratch, i64 %n"
         head = f"define void @{name}({arguments}) #0 {{"
         allocas = [f"  {n} = alloca {t}" for n, t in self.allocas.values()]
@@ -174,6 +182,8 @@ class _Job(Memory):
         with self.scope():
             self.env[loop.index] = i
             self.derive(loop, i)
+            if loop.stops:
+                self.stop(loop.stops, i)
             with self.ranges.loop(loop):
                 self.body(body)
             self.line(f"{following} = add nsw i64 {i}, 1")
@@ -183,6 +193,17 @@ class _Job(Memory):
         self.lines.insert(phi, f"  {i} = phi i64 {source}")
         self.start(leave)
         self.forget_loads()
+
+    def stop(self, every: int, i: str) -> None:
+        """Return before one iteration `i` in `every`, if the watch says so."""
+        due, on = self.label(), self.label()
+        rest = self.let(f"and i64 {i}, {every - 1}")
+        now = self.let(f"icmp eq i64 {rest}, 0")
+        self.line(f"br i1 {now}, label %{due}, label %{on}")
+        self.start(due)
+        said = self.let(f"call i1 {self.text.stop()}(ptr %watch)")
+        self.line(f"br i1 {said}, label %stopped, label %{on}")
+        self.start(on)
 
     def derive(self, loop: Loop, i: Value) -> None:
         for derived in loop.derive:

@@ -238,6 +238,8 @@ class Loop:
         limit: a count known at run time only, from symbols in scope.
         derive: more symbols that follow from the index.
         items: for a parallel loop, how many there are for `n` images.
+        stops: the call may end, unfinished, before every so many iterations, a power of
+            two; 0: only where the loop does.
     """
 
     index: str
@@ -247,6 +249,7 @@ class Loop:
     limit: Affine | None = None
     derive: tuple[Digit | Table, ...] = ()
     items: Count | None = None
+    stops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +416,9 @@ def _show(body: Blocks, depth: int) -> Iterator[str]:
                 limit = f" (at most {statement.limit})" if statement.limit else ""
                 kind = "" if statement.kind == "serial" else f"  # {statement.kind}"
                 derived = "".join(f"; {d.name}" for d in statement.derive)
-                yield (f"{pad}for {statement.index}{derived} in {count}{limit}:{kind}")
+                stops = f"  # stops every {statement.stops}" if statement.stops else ""
+                head = f"{pad}for {statement.index}{derived} in {count}{limit}"
+                yield f"{head}:{kind}{stops}"
             case Alloc(buffer):
                 shape = ", ".join(map(str, buffer.shape))
                 yield f"{pad}with {buffer.space} {buffer.name}[{shape}]:"

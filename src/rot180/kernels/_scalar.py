@@ -72,6 +72,22 @@ leave:
 }}
 """
 
+# Cold, so that what is held in registers is saved only where it is called.
+_STOP = """
+define internal i1 @stop(ptr %watch) nounwind noinline cold {
+entry:
+  %unwatched = icmp eq ptr %watch, null
+  br i1 %unwatched, label %on, label %ask
+ask:
+  %look = load ptr, ptr %watch
+  %said = call i32 %look(ptr %watch)
+  %stop = icmp ne i32 %said, 0
+  ret i1 %stop
+on:
+  ret i1 false
+}
+"""
+
 
 class Text:
     """What a module declares beside its jobs: intrinsics and tables."""
@@ -108,6 +124,11 @@ class Text:
         name = f"@scatter_{width}_{kind}"
         self._functions[name] = _SCATTER.format(name=name, width=width, kind=kind)
         return name
+
+    def stop(self) -> str:
+        """A function that asks a watch whether the call is to end."""
+        self._functions["@stop"] = _STOP
+        return "@stop"
 
     def declarations(self) -> str:
         """All of it as text."""

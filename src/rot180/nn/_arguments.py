@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from rot180 import ops
 from rot180.errors import ArgumentError, DTypeError, ShapeError
 from rot180.nn._key import Key
 from rot180.nn._state_dict import Array
 
 _FLOATING = ("float32", "float64")
+_MOST = 2**31 - 1  # along one axis
 Size = int | tuple[int, ...]
 Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
@@ -78,9 +80,8 @@ def check_positive(module: Any, *names: str, zero: bool = False) -> None:
 
 
 def _is_count(value: object, *, least: int = 1) -> bool:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        return False
-    return operator.index(value) >= least
+    number = ops.index_of(value)
+    return number is not None and least <= number <= _MOST
 
 
 def check_rank(module: Any, x: Any, channels: str | None = None) -> None:
@@ -165,11 +166,17 @@ def check_dtype(module: Any) -> None:
     Raises:
         ArgumentError: It is neither float32 nor float64.
     """
-    if module.dtype not in _FLOATING:
+    if not ops.is_among(module.dtype, _FLOATING):
         raise ArgumentError(
             f"{type(module).__name__}: dtype={module.dtype!r} is not available\n"
             '  Use "float32" or "float64".'
         )
+
+
+def check_flags(module: Any, *names: str) -> None:
+    """Refuse attributes that are neither true nor false."""
+    flags = {name: getattr(module, name) for name in names}
+    ops.check_flags(type(module).__name__, **flags)
 
 
 def check_number(

@@ -9,6 +9,7 @@ from rot180.nn._arguments import (
     Padding,
     Size,
     check_dtype,
+    check_flags,
     check_positive,
     check_rank,
     check_same_dtype,
@@ -217,13 +218,14 @@ class ConvTranspose3d(_ConvTranspose):
 
 def _check(module: Any) -> None:
     name = type(module).__name__
-    if module.padding_mode != "zeros":
+    if not ops.is_among(module.padding_mode, ("zeros",)):
         raise ArgumentError(
             f"{name}: padding_mode={module.padding_mode!r} is not available\n"
             '  Use padding_mode="zeros".'
         )
     check_sizes(module, "kernel_size", "stride", "dilation")
     check_dtype(module)
+    check_flags(module, "bias")
     check_positive(module, "groups")
     check_positive(module, "in_channels", "out_channels", zero=True)
     for what in ("in_channels", "out_channels"):

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from rot180 import ops
 from rot180.errors import ArgumentError
 
 
@@ -25,6 +26,13 @@ class Key:
 
     bits: int
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.bits, int) or not 0 <= self.bits < 1 << 128:
+            raise ArgumentError(
+                f"Key: {self.bits!r} is no number of 128 bits\n"
+                "  Pass Key.from_seed(seed)."
+            )
+
     @classmethod
     def from_seed(cls, seed: "int | Key") -> "Key":
         """Returns the key of a seed, an integer >= 0; a key stands for itself.
@@ -39,13 +47,29 @@ class Key:
         return cls(_digest(b"seed", str(int(seed))))
 
     def fold(self, name: str | int) -> Self:
-        """Returns the key that belongs to `name` under this one."""
+        """Returns the key that belongs to `name` under this one.
+
+        Raises:
+            ArgumentError: `name` is neither a text nor an integer.
+        """
+        if not isinstance(name, str | int | np.integer):
+            raise ArgumentError(
+                f"Key.fold: a {type(name).__name__} is no name\n"
+                "  Pass a text or an integer."
+            )
         kind = b"name" if isinstance(name, str) else b"number"
         return type(self)(_digest(self.bits.to_bytes(16, "little") + kind, str(name)))
 
     def split(self, count: int) -> tuple[Self, ...]:
-        """Returns `count` keys independent of each other and of this one."""
-        return tuple(self.fold(i) for i in range(count))
+        """Returns `count` keys independent of each other and of this one.
+
+        Raises:
+            ArgumentError: `count` is not an integer >= 0.
+        """
+        keys = ops.index_of(count)
+        if keys is None or keys < 0:
+            raise ArgumentError(f"Key.split: {count!r} is not an integer >= 0")
+        return tuple(self.fold(i) for i in range(keys))
 
     def generator(self) -> np.random.Generator:
         """Returns NumPy's generator of this key, at its beginning."""
@@ -54,8 +78,23 @@ class Key:
     def uniform(
         self, shape: Sequence[int], low: float, high: float, dtype: str = "float32"
     ) -> np.ndarray[Any, Any]:
-        """Returns numbers drawn evenly from `low` to `high`."""
-        drawn = self.generator().uniform(low, high, tuple(shape))
+        """Returns numbers drawn evenly from `low` to `high`.
+
+        Raises:
+            ArgumentError: No array is of that shape and dtype, or no numbers lie there.
+        """
+        if not ops.is_among(dtype, ops.FLOATS):
+            raise ArgumentError(
+                f"Key.uniform: dtype={dtype!r} is not available\n"
+                '  Use "float32" or "float64".'
+            )
+        try:
+            drawn = self.generator().uniform(low, high, tuple(shape))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ArgumentError(
+                f"Key.uniform: no array of shape {shape} is from {low} to {high}: "
+                f"{error}"
+            ) from error
         return drawn.astype(dtype)
 
 
@@ -75,5 +114,7 @@ class BlankKey(Key):
 
 
 def _digest(prefix: bytes, text: str) -> int:
-    raw = hashlib.blake2b(prefix + text.encode(), digest_size=16).digest()
+    raw = hashlib.blake2b(
+        prefix + text.encode(errors="surrogatepass"), digest_size=16
+    ).digest()
     return int.from_bytes(raw, "little")

@@ -9,6 +9,7 @@ from rot180 import functional
 from rot180.errors import ArgumentError, ShapeError
 from rot180.nn._arguments import (
     check_dtype,
+    check_flags,
     check_positive,
     check_same_dtype,
     kaiming_uniform,
@@ -115,6 +116,7 @@ class Linear(Module):
     def __post_init__(self) -> None:
         check_positive(self, "in_features", "out_features", zero=True)
         check_dtype(self)
+        check_flags(self, "bias")
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight` and, with a bias, `bias`, as PyTorch initialises them."""

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rot180 import ops
 from rot180.errors import ArgumentError, DataError, Rot180Error
 from rot180.nn._key import BlankKey, Key
 from rot180.nn._picture import line, picture
@@ -98,12 +99,13 @@ class Module(ABC):
             ArgumentError: `params` or `state` is no tree.
             Rot180Error: What a layer raises; the message names the layer.
         """
-        for name, tree in (("params", params), ("state", state)):
-            if not isinstance(tree, Mapping):
-                raise ArgumentError(
-                    f"{name} is a {type(tree).__name__}, not a dictionary\n"
-                    "  Pass what init or load_state_dict returned."
-                )
+        _check_trees(params, state)
+        if key is not None and not isinstance(key, Key):
+            raise ArgumentError(
+                f"key is a {type(key).__name__}, not a Key\n"
+                "  Pass Key.from_seed(seed), or nothing."
+            )
+        ops.check_flags(type(self).__name__, training=training)
         scope = Scope(self, params, state, training, key)
         return self.forward(scope, x), scope.new_state
 
@@ -111,8 +113,10 @@ class Module(ABC):
         """Returns all arrays under the names PyTorch gives them, such as `0.weight`.
 
         Raises:
+            ArgumentError: `params` or `state` is no tree.
             DataError: The trees are not those of this network.
         """
+        _check_trees(params, state)
         arrays = {**dict(_flat(params)), **dict(_flat(state))}
         missing = [name for name in self.names() if name not in arrays]
         if missing:
@@ -186,7 +190,7 @@ class Scope:
         value = self._params.get(name)
         if value is None and name in self._module.own_params(BlankKey()):
             raise _lacking("params", name, self._params)
-        return value
+        return _array("params", name, value)
 
     def state(self, name: str) -> Any:
         """Returns the state `name`, or None if the module keeps no such state.
@@ -197,7 +201,7 @@ class Scope:
         value = self.new_state.get(name)
         if value is None and name in self._module.own_state():
             raise _lacking("state", name, self.new_state)
-        return value
+        return _array("state", name, value)
 
     def update(self, **values: Any) -> None:
         """Records new values of this module's state."""
@@ -231,6 +235,15 @@ class Scope:
         return y
 
 
+def _check_trees(params: Params, state: Params) -> None:
+    for name, tree in (("params", params), ("state", state)):
+        if not isinstance(tree, Mapping):
+            raise ArgumentError(
+                f"{name} is a {type(tree).__name__}, not a dictionary\n"
+                "  Pass what init or load_state_dict returned."
+            )
+
+
 def _without_empty(tree: Params) -> Params:
     return {k: v for k, v in tree.items() if not (isinstance(v, dict) and not v)}
 
@@ -240,7 +253,16 @@ def _flat(tree: Params, prefix: str = "") -> Iterator[tuple[str, Array]]:
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, value
+            yield f"{prefix}{name}", value
+
+
+def _array(operand: str, name: str, value: Any) -> Any:
+    if value is None or hasattr(value, "dtype"):
+        return value
+    raise DataError(
+        f"{operand} hold a {type(value).__name__} as {name!r}, not an array\n"
+        "  Pass what init or load_state_dict returned."
+    )
 
 
 def _lacking(operand: str, name: str, given: Params) -> DataError:

@@ -12,6 +12,7 @@ from rot180.nn._arguments import (
     check_axes,
     check_channels,
     check_dtype,
+    check_flags,
     check_number,
     check_positive,
     check_same_dtype,
@@ -44,6 +45,7 @@ class _BatchNorm(Module):
         check_number(self, "momentum", most=1.0)
         check_number(self, "eps")
         check_dtype(self)
+        check_flags(self, "affine", "track_running_stats")
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight`, ones, and `bias`, zeros; nothing if not affine."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rot180 import functional
-from rot180.nn._arguments import Size, check_rank, check_sizes, sizes
+from rot180.nn._arguments import Size, check_flags, check_rank, check_sizes, sizes
 from rot180.nn._module import Module, Scope
 
 
@@ -87,6 +87,7 @@ class _AvgPool(Module):
         check_sizes(self, "kernel_size")
         if self.stride is not None:
             check_sizes(self, "stride")
+        check_flags(self, "count_include_pad")
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, c, *output)` for `(n, c, *spatial)`."""

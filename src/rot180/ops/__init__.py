@@ -11,6 +11,7 @@ from rot180.ops._arguments import (
     pool_op,
 )
 from rot180.ops._batch_norm import BatchNorm, Composite
+from rot180.ops._choices import check_flags, is_among
 from rot180.ops._conv import ROLES, ChannelSum, Conv
 from rot180.ops._formula import (
     conv_formula,
@@ -30,6 +31,7 @@ from rot180.ops._layout import (
     spatial_axes,
 )
 from rot180.ops._norm import LogSoftmax
+from rot180.ops._numbers import index_of
 from rot180.ops._op import (
     DTYPES,
     FLOATS,
@@ -113,6 +115,7 @@ __all__ = [
     "bias_sum",
     "broadcast_shapes",
     "channel_axis",
+    "check_flags",
     "check_labels",
     "check_layout",
     "check_modes",
@@ -130,6 +133,8 @@ __all__ = [
     "filter_shape",
     "full_like",
     "image_shape",
+    "index_of",
+    "is_among",
     "is_traced",
     "pool_counts",
     "pool_formula",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack
 
 from rot180.errors import ArgumentError, ShapeError
+from rot180.ops._choices import check_flags, is_among
 from rot180.ops._conv import Conv
 from rot180.ops._formula import explain, transposed_formula
 from rot180.ops._layout import (
@@ -51,8 +52,9 @@ def check_modes(
     op: str, *, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> None:
     """Raises ArgumentError unless the padding mode and the algorithm exist."""
-    check_padding_mode(op, padding_mode)
-    if algorithm not in ("auto", "direct"):
+    is_word = isinstance(padding_mode, str)
+    check_padding_mode(op, padding_mode if is_word else repr(padding_mode))
+    if not is_among(algorithm, ("auto", "direct")):
         raise ArgumentError(
             f"{op}: algorithm {algorithm!r} is not available\n"
             '  Use algorithm="auto" or algorithm="direct".'
@@ -407,6 +409,7 @@ def pool_op(
         padding=padding,
         dilation=dilation,
     )
+    check_flags(op, ceil_mode=ceil_mode)
     if ceil_mode:
         window = _overhanging(window, size)
     pool = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from rot180.errors import ArgumentError
+from rot180.ops._choices import is_among
 
 Layout = Literal["channels_first", "channels_last"]
 LAYOUTS: Final = ("channels_first", "channels_last")
@@ -12,7 +13,7 @@ LAYOUTS: Final = ("channels_first", "channels_last")
 
 def check_layout(op: str, layout: str) -> None:
     """Raises ArgumentError unless `layout` is one of the two layouts."""
-    if layout not in LAYOUTS:
+    if not is_among(layout, LAYOUTS):
         raise ArgumentError(
             f"{op}: layout {layout!r} is not known\n"
             '  Use layout="channels_first", (n, c, *spatial), '

@@ -90,10 +90,19 @@ class Op(ABC):
 
 
 def type_of(value: Any) -> TensorType:
-    """Returns the type of an array or of a traced tensor."""
+    """Returns the type of an array or of a traced tensor.
+
+    Raises:
+        DTypeError: The library does not compute with its dtype.
+    """
     known = getattr(value, "type", None)
     if isinstance(known, TensorType):
         return known
+    if value.dtype.name not in DTYPES:
+        raise DTypeError(
+            f"an array of shape {tuple(value.shape)} has dtype {value.dtype}\n"
+            f"  Convert it with .astype; known are {', '.join(DTYPES)}."
+        )
     return TensorType(tuple(value.shape), value.dtype.name)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rot180.errors import DTypeError, ShapeError
 from rot180.notation import Contraction
+from rot180.ops._choices import check_flags
 from rot180.ops._formula import pool_formula
 from rot180.ops._layout import Layout, channel_axis, image_shape, spatial
 from rot180.ops._op import Op, TensorType, expect_dtype
@@ -224,6 +225,7 @@ def counted_padding(
         padding: The argument of the public function, as in `Window.make`.
         count_include_pad: Whether padded positions count.
     """
+    check_flags("avg_pool", count_include_pad=count_include_pad)
     if not count_include_pad:
         return ((0, 0),) * op.window.rank
     return Window.make(

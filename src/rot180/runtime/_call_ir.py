@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from rot180.errors import ArgumentError
 from rot180.kernels._callspec import ArrayArg, CallSpec, Count, Phase
 from rot180.kernels._target import Target
+from rot180.runtime._dispatch_ir import WATCH_WORDS
 from rot180.runtime._machine_ir import machine_ir
 
 ENTRY = "rot180_entry"
@@ -146,18 +147,22 @@ class _Entry:
         return -(-self.spec.scratch_bytes // ALIGNMENT) * ALIGNMENT
 
     @property
+    def watch(self) -> int:
+        """Which pointer is that to the watch."""
+        return self.rank + len(self.spec.temporaries)
+
+    @property
     def needs_memory(self) -> bool:
         """Whether a call needs temporaries or scratch."""
         return bool(self.spec.temporaries) or self.stride > 0
 
     def _begin(self) -> None:
-        pointers = self.rank + len(self.spec.temporaries)
         self._put(
             f"define ptr @{ENTRY}(ptr %self, ptr %args, i64 %given) nounwind {{",
             "entry:",
             f"  %views = alloca [{self.rank} x [80 x i8]], align 16",
-            f"  %pointers = alloca [{pointers} x ptr], align 16",
-            "  %thread = alloca ptr, align 8",
+            f"  %pointers = alloca [{self.watch + 1} x ptr], align 16",
+            f"  %watch = alloca [{WATCH_WORDS} x i64], align 16",
             f"  %fits = icmp eq i64 %given, {self.rank + 1}",
             "  br i1 %fits, label %number, label %misfit",
             "misfit:",
@@ -284,6 +289,7 @@ class _Entry:
             self._put("  %ground = phi ptr [ %local, %stack ], [ %arena, %heap ]")
             self._put("  %arena_used = phi ptr [ null, %stack ], [ %arena, %heap ]")
         self._place_temporaries(base)
+        self._place(self.watch, "null")
         scratch = self._scratch(base)
         self._put("  %state = call i64 @rot180_float_enter()")
         for p, phase in enumerate(self.spec.phases):
@@ -322,8 +328,10 @@ class _Entry:
                 "go:",
             )
         self._place_temporaries(base)
+        self._place(self.watch, "%watch")
         scratch = self._scratch(base)
         self._put(
+            "  %thread = getelementptr ptr, ptr %watch, i64 1",
             "  %saved = call ptr @PyEval_SaveThread()",
             "  store ptr %saved, ptr %thread",
             "  br label %phase0",
@@ -349,7 +357,7 @@ class _Entry:
             f"phase{p}:",
             f"  %result{p} = call i32 @rot180_team_run(ptr @{phase.symbol}, "
             f"i64 %items{p}, ptr %pointers, ptr {scratch}, i64 {self.stride}, i64 %n, "
-            f"double {phase.flops_per_item:e}, i64 %threads, ptr %thread)",
+            f"double {phase.flops_per_item:e}, i64 %threads, ptr %watch)",
         )
         if final:
             self._put("  br label %back")
@@ -381,12 +389,16 @@ class _Entry:
 
     def _place_temporaries(self, base: str) -> None:
         for t in range(len(self.spec.temporaries)):
-            address, cell = self._new(), self._new()
-            self._put(
-                f"  {address} = getelementptr i8, ptr {base}, i64 %offset{t}",
-                f"  {cell} = getelementptr ptr, ptr %pointers, i64 {self.rank + t}",
-                f"  store ptr {address}, ptr {cell}",
-            )
+            address = self._new()
+            self._put(f"  {address} = getelementptr i8, ptr {base}, i64 %offset{t}")
+            self._place(self.rank + t, address)
+
+    def _place(self, number: int, address: str) -> None:
+        cell = self._new()
+        self._put(
+            f"  {cell} = getelementptr ptr, ptr %pointers, i64 {number}",
+            f"  store ptr {address}, ptr {cell}",
+        )
 
     def _scratch(self, base: str) -> str:
         if base == "null":

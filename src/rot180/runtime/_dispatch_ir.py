@@ -1,5 +1,9 @@
 """The compiled part of the calling thread: publish a job, work, wait for the others.
 
+While it works and waits, it looks for signals: between pieces, inside long ones (the
+job calls `look` through the call's watch), and while others still compute. What it
+finds is written into the watch, where the others see it at their next look.
+
 `TEXT` is a part of the module that `_team_ir` puts together, `VALUES` what it fills in.
 """
 
@@ -7,14 +11,24 @@ from typing import Final
 
 # Work per worker below which waking it (5 to 80 us) does not pay: about 5 us.
 FLOPS_PER_THREAD = 5e5
-# A piece is at least 1 us and at most 50 ms of work, between 1 and 100 GFLOP/s.
+# A piece is at least 1 us of work at 100 GFLOP/s, and at most 20 ms of the slowest:
+# 20 ns for a number written into memory that the system has yet to find.
 LEAST_FLOPS = 1e5
-MOST_FLOPS = 5e7
+MOST_FLOPS = 2e6
+# A caller that waits for others looks for signals this often.
+NAP_MICROSECONDS = 30_000
+# Of a watch, see %watch in `_team_ir`.
+WATCH_WORDS = 5
 
 VALUES: Final = {
     "most": f"{MOST_FLOPS:.6e}",
     "least": f"{LEAST_FLOPS:.6e}",
     "per_thread": f"{FLOPS_PER_THREAD:.6e}",
+    "nap": NAP_MICROSECONDS,
+    **{
+        f"watch_{name}": f"getelementptr inbounds %watch, ptr %watch, i64 0, i32 {i}"
+        for i, name in enumerate(("look", "thread", "last", "state", "heeds", "said"))
+    },
 }
 
 TEXT: Final = """\
@@ -42,26 +56,63 @@ error:
   ret i64 -1
 }
 
-; Look for signals if that is due.  Bit 0: an exception is set.  Bit 1: this process
-; is now a forked child, and the team's state is not the one the call began with.
-define internal i32 @poll(ptr %thread, ptr %last, i64 %state) nounwind {
+; Begin to watch a call that heeds some of the answers of @look.  Float mode is entered.
+define internal void @watch(ptr %watch, i32 %heeds) nounwind {
 entry:
+  %look_cell = $watch_look
+  store ptr @look, ptr %look_cell
+  %heeds_cell = $watch_heeds
+  store i32 %heeds, ptr %heeds_cell
+  %said_cell = $watch_said
+  store atomic i32 0, ptr %said_cell monotonic, align 4
+  %last_cell = $watch_last
   %now = call i64 @rot180_tick()
-  %before = load i64, ptr %last
+  store atomic i64 %now, ptr %last_cell monotonic, align 8
+  %state_cell = $watch_state
+  %state = call i64 @rot180_float_enter()
+  store i64 %state, ptr %state_cell
+  ret void
+}
+
+; The float state from before @watch again.
+define internal void @unwatch(ptr %watch) nounwind {
+entry:
+  %state_cell = $watch_state
+  %state = load i64, ptr %state_cell
+  call void @rot180_float_leave(i64 %state)
+  ret void
+}
+
+; Whether the call is to end, looking for signals if that is due; any thread may ask.
+; Bit 0: an exception is set.  Bit 1: this process is now a forked child, and the
+; team's state is not the one the call began with.
+define internal i32 @look(ptr %watch) nounwind {
+entry:
+  %said_cell = $watch_said
+  %known = load atomic i32, ptr %said_cell monotonic, align 4
+  %silent = icmp eq i32 %known, 0
+  br i1 %silent, label %time, label %told
+told:
+  ret i32 %known
+time:
+  %last_cell = $watch_last
+  %now = call i64 @rot180_tick()
+  %before = load atomic i64, ptr %last_cell monotonic, align 8
   %spent = sub i64 %now, %before
   %limit = load i64, ptr $config_poll
   %due = icmp sge i64 %spent, %limit
   br i1 %due, label %who, label %fine
 who:
-  store i64 %now, ptr %last
   ; Handlers run in the main thread only; the others need not fight for the GIL.
   %self = call i64 @PyThread_get_thread_ident()
   %main = load i64, ptr $config_main
   %is_main = icmp eq i64 %self, %main
   br i1 %is_main, label %check, label %fine
 check:
+  store atomic i64 %now, ptr %last_cell monotonic, align 8
   %born = load i64, ptr $config_generation
-  call void @rot180_float_leave(i64 %state)
+  call void @unwatch(ptr %watch)
+  %thread = $watch_thread
   %saved = load ptr, ptr %thread
   call void @PyEval_RestoreThread(ptr %saved)
   %signal = call i32 @PyErr_CheckSignals()
@@ -74,19 +125,20 @@ check:
   %forked = icmp ne i64 %born, %current
   %two = select i1 %forked, i32 2, i32 0
   %both = or i32 %one, %two
-  ret i32 %both
+  %heeds_cell = $watch_heeds
+  %heeds = load i32, ptr %heeds_cell
+  %heeded = and i32 %both, %heeds
+  store atomic i32 %heeded, ptr %said_cell monotonic, align 4
+  ret i32 %heeded
 fine:
   ret i32 0
 }
 
-; Run a job alone, in pieces of %most items.
+; Run a job alone, in pieces of %most items.  It can go on in a forked child.
 define internal i32 @alone(ptr %function, i64 %items, ptr %pointers, ptr %scratch,
-                           i64 %n, i64 %most, ptr %thread) nounwind {
+                           i64 %n, i64 %most, ptr %watch) nounwind {
 entry:
-  %last = alloca i64
-  %start = call i64 @rot180_tick()
-  store i64 %start, ptr %last
-  %state = call i64 @rot180_float_enter()
+  call void @watch(ptr %watch, i32 1)
   br label %loop
 loop:
   %begin = phi i64 [ 0, %entry ], [ %end, %more ]
@@ -94,28 +146,25 @@ loop:
   %size = call i64 @llvm.smin.i64(i64 %left, i64 %most)
   %end = add i64 %begin, %size
   call void %function(i64 %begin, i64 %end, ptr %pointers, ptr %scratch, i64 %n)
-  %done = icmp sge i64 %end, %items
-  br i1 %done, label %finish, label %more
+  %seen = call i32 @look(ptr %watch)
+  %broken = icmp ne i32 %seen, 0
+  br i1 %broken, label %finish, label %more
 more:
-  %seen = call i32 @poll(ptr %thread, ptr %last, i64 %state)
-  %raised = and i32 %seen, 1
-  %broken = icmp ne i32 %raised, 0
-  br i1 %broken, label %finish, label %loop
+  %done = icmp sge i64 %end, %items
+  br i1 %done, label %finish, label %loop
 finish:
-  %result = phi i32 [ 0, %loop ], [ 1, %more ]
-  call void @rot180_float_leave(i64 %state)
-  ret i32 %result
+  call void @unwatch(ptr %watch)
+  ret i32 %seen
 }
 
 ; Run a job with up to %threads threads; %scratch holds %threads places of %stride
-; bytes.  Called without the GIL; %thread holds the saved thread state.  Not 0: failed.
+; bytes.  Called without the GIL; %watch holds the saved thread state.  Not 0: failed.
 define dso_local i32 @rot180_team_run(ptr %function, i64 %items, ptr %pointers,
                                       ptr %scratch, i64 %stride, i64 %n,
-                                      double %flops, i64 %threads, ptr %thread)
+                                      double %flops, i64 %threads, ptr %watch)
                                       nounwind {
 entry:
   %end = alloca i64
-  %last = alloca i64
   %some = icmp sgt i64 %items, 0
   br i1 %some, label %plan, label %nothing
 nothing:
@@ -147,9 +196,10 @@ claim:
   br i1 %ours, label %publish, label %solo
 solo:
   %single = call i32 @alone(ptr %function, i64 %items, ptr %pointers, ptr %scratch,
-                            i64 %n, i64 %most, ptr %thread)
+                            i64 %n, i64 %most, ptr %watch)
   ret i32 %single
 publish:
+  call void @watch(ptr %watch, i32 3)
   store ptr %function, ptr $job_function
   store i64 %items, ptr $job_items
   store ptr %pointers, ptr $job_pointers
@@ -167,9 +217,6 @@ publish:
   %epoch = atomicrmw add ptr @rot180_epoch, i64 1 seq_cst
   %first = call i64 @llvm.smin.i64(i64 %k, i64 2)
   call void @wake(i64 0, i64 %first)
-  %start = call i64 @rot180_tick()
-  store i64 %start, ptr %last
-  %state = call i64 @rot180_float_enter()
   br label %loop
 loop:
   %begin = call i64 @grab(ptr %end)
@@ -178,21 +225,19 @@ loop:
 work:
   %until = load i64, ptr %end
   call void %function(i64 %begin, i64 %until, ptr %pointers, ptr %scratch, i64 %n)
-  %seen = call i32 @poll(ptr %thread, ptr %last, i64 %state)
+  %seen = call i32 @look(ptr %watch)
   %calm = icmp eq i32 %seen, 0
   br i1 %calm, label %loop, label %abort
 abort:
   %forked = icmp uge i32 %seen, 2
   br i1 %forked, label %orphan, label %cancel
 orphan:
-  call void @rot180_float_leave(i64 %state)
+  call void @unwatch(ptr %watch)
   ret i32 2
 cancel:
   store atomic i64 %items, ptr @rot180_next monotonic, align 8
   br label %close
 close:
-  %result = phi i32 [ 0, %loop ], [ 1, %cancel ]
-  call void @rot180_float_leave(i64 %state)
   %gate = atomicrmw and ptr @rot180_gate, i64 $not_open acq_rel
   %inside = icmp ne i64 %gate, $open
   br i1 %inside, label %linger, label %over
@@ -217,10 +262,20 @@ park:
   br i1 %sure, label %sleep, label %spin
 sleep:
   %lock = load ptr, ptr $config_lock
-  %taken = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
+  %woken = call i32 @PyThread_acquire_lock_timed(ptr %lock, i64 $nap, i32 0)
+  %empty_now = icmp eq i32 %woken, 1
+  br i1 %empty_now, label %alone, label %glance
+glance:
+  %heard = call i32 @look(ptr %watch)
+  %child = icmp uge i32 %heard, 2
+  br i1 %child, label %orphan, label %sleep
+alone:
   store atomic i64 0, ptr @rot180_gate release, align 8
   br label %over
 over:
+  call void @unwatch(ptr %watch)
+  %said_cell = $watch_said
+  %result = load atomic i32, ptr %said_cell monotonic, align 4
   store atomic i64 0, ptr @rot180_owner release, align 8
   ret i32 %result
 }

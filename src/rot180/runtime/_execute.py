@@ -131,14 +131,20 @@ def plain_array(value: Any) -> Array:
     """The value as an array of NumPy's own class, whose strides are its memory's.
 
     Raises:
-        ArgumentError: It is a masked array, which would lose its mask.
+        ArgumentError: It is a masked array, which would lose its mask, or makes none.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentError(
             f"a masked array of shape {value.shape} is no operand: its mask has no "
             "meaning here\n  Fill it first, for example array.filled(0)."
         )
-    array: Array = np.asarray(value)
+    try:
+        array: Array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"a {type(value).__name__} makes no array: {error}\n"
+            "  Pass an array, or lists of numbers of equal lengths."
+        ) from error
     return array
 
 
@@ -210,13 +216,12 @@ def _preferring_inside(
 
     To the kernel what stands outside is minus infinity too, and may come first.
     """
-    first = _first_inside(op)
 
     def call(y: Array, index: Array, x: Array, count: int) -> None:
         entry(y, index, x, count)
         lost = np.isneginf(y)
         if lost.any():
-            np.copyto(index, first, where=lost)
+            np.copyto(index, _first_inside(op), where=lost)
 
     return call
 
@@ -228,13 +233,13 @@ def _first_inside(op: ops.MaxPool) -> Array:
     for dim, (extent, places) in enumerate(
         zip(op.input_size, op.output_size, strict=True)
     ):
-        taps = np.arange(window.kernel_size[dim]) * window.dilation[dim]
+        taps, step = window.kernel_size[dim], window.dilation[dim]
         starts = np.arange(places) * window.stride[dim] - window.padding[dim][0]
-        read = starts[:, None] + taps
-        inside = (read >= 0) & (read < extent)
+        tap = np.maximum(-(starts // step), 0)
+        inside = (tap < taps) & (starts + tap * step < extent)
         column = [-1 if d == dim else 1 for d in range(rank)]
-        number = number * taps.size + inside.argmax(1).reshape(column)
-        some = some & inside.any(1).reshape(column)
+        number = number * taps + tap.reshape(column)
+        some = some & inside.reshape(column)
     table = np.where(some, number, 0).astype("int32")
     return table[..., None] if op.layout == "channels_last" else table
 
@@ -281,6 +286,10 @@ def _kernel(
 
 def scheduled(bound: Bound, target: Target, tile: kernels.Tile | None) -> Program:
     """The program that is compiled."""
+    return kernels.interruptible(_scheduled(bound, target, tile))
+
+
+def _scheduled(bound: Bound, target: Target, tile: kernels.Tile | None) -> Program:
     match bound:
         case Sum():
             assert tile is not None

@@ -17,6 +17,7 @@ FUNCTIONS = (
     "PyObject_CallNoArgs",
     "PyObject_GetBuffer",
     "PyThread_acquire_lock",
+    "PyThread_acquire_lock_timed",
     "PyThread_get_thread_ident",
     "PyThread_release_lock",
     "Py_DecRef",

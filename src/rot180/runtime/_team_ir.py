@@ -61,6 +61,7 @@ IMPORTS = (
     "PyMem_RawMalloc",
     "PyObject_CallNoArgs",
     "PyThread_acquire_lock",
+    "PyThread_acquire_lock_timed",
     "PyThread_get_thread_ident",
     "PyThread_release_lock",
     "Py_DecRef",
@@ -75,6 +76,7 @@ declare void @PyMem_RawFree(ptr)
 declare ptr @PyMem_RawMalloc(i64)
 declare ptr @PyObject_CallNoArgs(ptr)
 declare i32 @PyThread_acquire_lock(ptr, i32)
+declare i32 @PyThread_acquire_lock_timed(ptr, i64, i32)
 declare i64 @PyThread_get_thread_ident()
 declare void @PyThread_release_lock(ptr)
 declare void @Py_DecRef(ptr)
@@ -85,6 +87,8 @@ declare void @Py_DecRef(ptr)
 %job = type { ptr, i64, ptr, ptr, i64, i64, i64, i64, i64, i64 }
 ; parked lock
 %worker = type { i64, ptr, [14 x i64] }
+; look thread last state heeds said
+%watch = type { ptr, ptr, i64, i64, i32, i32 }
 ; busy bytes block
 %arena = type { i64, i64, ptr, [5 x i64] }
 

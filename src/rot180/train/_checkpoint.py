@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from rot180 import runtime
 from rot180.errors import ArgumentError, DataError, DTypeError
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -53,7 +54,9 @@ def save(
         DTypeError: An array has a dtype that the format lacks.
         DataError: The file cannot be written.
     """
-    write_atomically({_path("save", path): to_bytes(arrays, metadata or {})})
+    write_atomically(
+        {_path("save", path): to_bytes(arrays, {} if metadata is None else metadata)}
+    )
 
 
 def to_bytes(arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
@@ -65,11 +68,21 @@ def to_bytes(arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
     """
     from safetensors.numpy import save as serialised
 
+    _check_mapping("arrays", arrays)
+    _check_mapping("metadata", metadata)
     facts = dict(metadata)
     _check_texts("metadata", [*facts, *facts.values()])
     _check_texts("arrays", list(arrays))
     plain = {name: _plain(name, value) for name, value in arrays.items()}
     return serialised(plain, facts)
+
+
+def _check_mapping(operand: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise ArgumentError(
+            f"save: {operand} are a {type(value).__name__}, not a mapping\n"
+            '  Pass a dictionary, such as {"weight": array}.'
+        )
 
 
 def _check_texts(operand: str, values: list[Any]) -> None:
@@ -79,10 +92,14 @@ def _check_texts(operand: str, values: list[Any]) -> None:
                 f"save: {operand} holds {value!r} where a text must stand\n"
                 f"  Pass str({value!r})."
             )
+        if not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise ArgumentError(
+                f"save: {operand} holds {value!r}, which UTF-8 cannot write"
+            )
 
 
 def _plain(name: str, value: Any) -> np.ndarray[Any, Any]:
-    array = np.asarray(value, order="C")
+    array = np.asarray(runtime.plain_array(value), order="C")
     if array.dtype.newbyteorder("<") not in _STORED:
         raise DTypeError(
             f"save: {name} has dtype {array.dtype}, which safetensors files lack\n"

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from rot180 import functional
-from rot180.autograd import jit, shape_of, tree_flatten, value_and_grad
+from rot180 import functional, runtime
+from rot180.autograd import check_callable, jit, shape_of, tree_flatten, value_and_grad
 from rot180.errors import ArgumentError, DivergenceError, ShapeError
 from rot180.nn import Key, Module, Params
 from rot180.train._optim import SGD, Optimiser, check_range, one_cycle
@@ -253,13 +253,17 @@ def accuracy(
         ShapeError: There are not as many images as labels.
         ArgumentError: `chunk` is not a positive integer.
     """
-    if len(images) != len(labels):
+    images, labels = runtime.plain_array(images), runtime.plain_array(labels)
+    if images.shape[:1] != labels.shape or labels.ndim != 1:
         raise ShapeError(
-            f"accuracy: {len(images)} images, {len(labels)} labels\n"
+            f"accuracy: {images.shape[0] if images.ndim else 'no'} images, "
+            f"{labels.shape[0] if labels.ndim else 'no'} labels\n"
+            f"    images have shape {images.shape}, labels {labels.shape}\n"
             "  Pass one label for each image."
         )
     if not isinstance(chunk, int) or chunk < 1:
         raise ArgumentError(f"accuracy: chunk={chunk!r} is not a positive integer")
+    check_callable("accuracy", logits)
     hits = 0.0
     for start in range(0, len(labels), chunk):
         part = slice(start, start + chunk)

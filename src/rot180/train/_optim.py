@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rot180 import ops
 from rot180.autograd import tree_flatten, tree_map, tree_unflatten
 from rot180.errors import ArgumentError
 from rot180.functional import add, divide, multiply, sqrt, subtract
@@ -69,18 +70,20 @@ class SGD(Optimiser):
         check_range("SGD", "lr", self.lr)
         check_range("SGD", "momentum", self.momentum, below=1.0)
         check_range("SGD", "weight_decay", self.weight_decay)
+        ops.check_flags("SGD", nesterov=self.nesterov)
         if self.nesterov and not self.momentum:
             raise ArgumentError("SGD: nesterov=True needs a momentum above 0")
 
     def init(self, params: Tree) -> Tree:
         """Returns the velocities, zeros; None without momentum."""
+        _check_arrays("SGD", tree_flatten(params)[0])
         return tree_map(np.zeros_like, params) if self.momentum else None
 
     def update(
         self, params: Tree, grads: Tree, state: Tree, lr: Any = None
     ) -> tuple[Tree, Tree]:
         """Returns `(new_params, new_velocities)`."""
-        rate = self.lr if lr is None else lr
+        rate = _rate("SGD", self.lr, lr)
         if self.weight_decay:
             decay = self.weight_decay
             grads = tree_map(lambda g, p: add(g, multiply(p, decay)), grads, params)
@@ -134,6 +137,7 @@ class Adam(Optimiser):
     def init(self, params: Tree) -> Tree:
         """Returns `m` and `v`, zeros, and the powers of the betas, ones."""
         leaves, _ = tree_flatten(params)
+        _check_arrays("Adam", leaves)
         one = np.ones((), leaves[0].dtype if leaves else np.float32)
         zeros = tree_map(np.zeros_like, params)
         return {"m": zeros, "v": zeros, "power1": one, "power2": one}
@@ -148,7 +152,7 @@ class Adam(Optimiser):
                 "  Pass what init or the last update of this optimiser returned."
             )
         beta1, beta2 = self.betas
-        rate = self.lr if lr is None else lr
+        rate = _rate("Adam", self.lr, lr)
         power1, power2 = (
             multiply(state["power1"], beta1),
             multiply(state["power2"], beta2),
@@ -180,6 +184,24 @@ class Adam(Optimiser):
         return new, {"m": m, "v": v, "power1": power1, "power2": power2}
 
 
+def _check_arrays(owner: str, leaves: list[Any]) -> None:
+    for leaf in leaves:
+        if not isinstance(getattr(leaf, "dtype", None), np.dtype | str):
+            raise ArgumentError(
+                f"{owner}: params hold a {type(leaf).__name__}, not an array\n"
+                "  Pass what init or load_state_dict of the network returned."
+            )
+
+
+def _rate(owner: str, usual: float, given: Any) -> Any:
+    """The learning rate of a step: the usual one, or a number or scalar array."""
+    if given is None:
+        return usual
+    if not hasattr(given, "dtype"):
+        check_range(owner, "lr", given)
+    return given
+
+
 def one_cycle(
     step: int, steps: int, *, warm_up: float = 0.2, last: float = 0.01
 ) -> float:
@@ -189,6 +211,9 @@ def one_cycle(
     ends at `last` or above; beyond `steps` it stays there. Source: Smith
     and Topin, arXiv 1708.07120; Loshchilov and Hutter, arXiv 1608.03983.
     """
+    given = {"step": step, "steps": steps, "warm_up": warm_up, "last": last}
+    for name, value in given.items():
+        check_range("one_cycle", name, value)
     rising = warm_up * steps
     if step < rising:
         return max((step + 1) / (rising + 1), last)

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from rot180.errors import DataError
+from rot180.errors import ArgumentError, DataError
 from rot180.train._checkpoint import to_bytes, write_atomically
 from rot180.train._loop import Metrics, Trainer
 
@@ -45,11 +45,16 @@ class RunFolder:
         self.trouble: str | None = None
         self._lines: list[str] = []
         try:
-            self.path = _new_folder() if path is None else path
+            self.path = _new_folder() if path is None else Path(path)
             self.path.mkdir(parents=True, exist_ok=True)
             _claim(self.path)
         except DataError:
             raise
+        except TypeError:
+            raise ArgumentError(
+                f"run folder: a {type(path).__name__} is no path\n"
+                "  Pass a pathlib.Path, or nothing for a new folder under runs."
+            ) from None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise DataError(

@@ -1,5 +1,6 @@
 """Pooling: windows, indices, divisors and gradients, written out by hand."""
 
+import tracemalloc
 from itertools import product
 from typing import Any
 
@@ -175,3 +176,19 @@ def test_numpy_numbers_name_a_window_too() -> None:
 def test_divisor_is_a_whole_number(divisor: Any) -> None:
     with pytest.raises(ArgumentError, match="divisor_override is"):
         rot180.avg_pool(np.ones((1, 1, 4, 4)), 2, divisor_override=divisor)
+
+
+def test_padding_of_a_wide_maximum_costs_no_memory() -> None:
+    """A table of every tap of every position would be 800 MB."""
+    x = np.arange(20_000, dtype="float32").reshape(1, 1, -1)
+    tracemalloc.start()
+    try:
+        y, index = rot180.max_pool(
+            x, 10_001, stride=1, padding=5_000, return_indices=True
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+    assert y[0, 0, 0] == 5_000
+    assert index.shape == y.shape

@@ -45,8 +45,7 @@ def programs(case: Case, name: str) -> list[Program]:
         return [scheduled(bound, target, None)]
     tiles = kernels.candidates(bound, target)
     return [
-        kernels.schedule(bound, tile, target)
-        for tile in dict.fromkeys((tiles[0], tiles[-1]))
+        scheduled(bound, target, tile) for tile in dict.fromkeys((tiles[0], tiles[-1]))
     ]
 
 

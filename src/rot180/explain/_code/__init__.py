@@ -49,7 +49,7 @@ def program(found: Explained, framework: str) -> str:
 
 def template(found: Explained, framework: str) -> str:
     """Returns the program with slots in place of the numbers, such as `⟦X⟧`."""
-    if framework not in FRAMEWORKS:
+    if not ops.is_among(framework, FRAMEWORKS):
         raise ArgumentError(
             f"explain: framework is {framework!r:.40}\n"
             f"  Use one of {', '.join(FRAMEWORKS)}."

@@ -31,6 +31,8 @@ def batches(
         ArgumentError: The batch size is not from 1 to the number of images.
     """
     check_batch_size(data, batch_size)
+    if not isinstance(shift, int | float | np.number) or not 0 <= shift <= 1:
+        raise ArgumentError(f"batches: shift={shift!r} is not a number from 0 to 1")
     count = len(data.images)
     order_key, shift_key = Key.from_seed(key).split(2)
     order = order_key.generator().permutation(count)
@@ -48,6 +50,11 @@ def check_batch_size(data: Dataset, batch_size: int) -> None:
     Raises:
         ArgumentError: It is not from 1 to the number of images.
     """
+    if not isinstance(data, Dataset):
+        raise ArgumentError(
+            f"batches: data is a {type(data).__name__}, not a Dataset\n"
+            "  Pass train.data.Dataset(...), or train.data.digits()."
+        )
     count = len(data.images)
     is_integer = isinstance(batch_size, int | np.integer)
     if not is_integer or not 1 <= batch_size <= count:
