@@ -30,6 +30,7 @@ from rot180.ops._layout import (
     spatial_axes,
 )
 from rot180.ops._norm import LogSoftmax
+from rot180.ops._numbers import ints_of, resolve_axes
 from rot180.ops._op import (
     DTYPES,
     FLOATS,
@@ -130,12 +131,14 @@ __all__ = [
     "filter_shape",
     "full_like",
     "image_shape",
+    "ints_of",
     "is_traced",
     "pool_counts",
     "pool_formula",
     "pool_op",
     "pool_sum",
     "positions",
+    "resolve_axes",
     "scalar_like",
     "spatial",
     "spatial_axes",
