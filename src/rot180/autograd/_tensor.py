@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Self, cast
 
@@ -144,7 +144,7 @@ class Tensor:
         Raises:
             ShapeError: The new shape does not hold as many elements.
         """
-        wanted = _integers(shape)
+        wanted = _integers("reshape", shape)
         if wanted.count(-1) == 1:
             rest = -math.prod(wanted)
             guess = self.size // rest if rest else 0
@@ -169,7 +169,9 @@ class Tensor:
 
     def transpose(self, *axes: int | Sequence[int]) -> "Tensor":
         """Returns the tensor with its axes permuted; without arguments, reversed."""
-        order = _integers(axes) if axes else tuple(reversed(range(self.ndim)))
+        order = (
+            _integers("transpose", axes) if axes else tuple(reversed(range(self.ndim)))
+        )
         order = tuple(a + self.ndim if -self.ndim <= a < 0 else a for a in order)
         return self._apply(ops.Transpose(axes=order))
 
@@ -199,7 +201,7 @@ class Tensor:
     def _reduce(
         self, kind: Any, axis: int | Sequence[int] | None, keepdims: bool
     ) -> "Tensor":
-        axes = self._axes(axis)
+        axes = ops.resolve_axes(kind, axis, self.shape)
         if not axes:
             return self
         result = self._apply(ops.Reduce(kind=kind, axes=axes))
@@ -207,16 +209,6 @@ class Tensor:
             kept = (1 if i in axes else n for i, n in enumerate(self.shape))
             return result.reshape(*kept)
         return result
-
-    def _axes(self, axis: int | Sequence[int] | None) -> tuple[int, ...]:
-        if axis is None:
-            return tuple(range(self.ndim))
-        axes = _integers((axis,))
-        if any(not -self.ndim <= a < self.ndim for a in axes):
-            raise ArgumentError(
-                f"axis {axis} is out of range for a tensor of shape {self.shape}"
-            )
-        return tuple(sorted({a % self.ndim for a in axes}))
 
     def _pointwise(self, fn: Any, *operands: Operand) -> "Tensor":
         return self._apply_to(ops.Pointwise(fn), *map(self._weakly, operands))
@@ -307,19 +299,18 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
 _DTYPES = ("float32", "float64", "int32", "int64", "bool")
 
 
-def _integers(values: Iterable[Any]) -> tuple[int, ...]:
-    """(2, 3) from 2, 3 or from (2, 3)."""
-    listed = list(values)
-    if len(listed) == 1 and isinstance(listed[0], Sequence):
-        listed = list(listed[0])
-    found = [ops.index_of(value) for value in listed]
-    whole = tuple(value for value in found if value is not None)
-    if len(whole) < len(found):
+def _integers(op: str, values: tuple[Any, ...]) -> tuple[int, ...]:
+    """(2, 3) from 2, 3 or from (2, 3).
+
+    Raises:
+        ArgumentError: They are no integers.
+    """
+    found = ops.ints_of(values[0] if len(values) == 1 else values)
+    if found is None:
         raise ArgumentError(
-            f"{tuple(listed)} are not integers\n"
-            "  Pass extents or axes, such as 2, 3 or (2, 3)."
+            f"{op}: {values} are not integers\n  Pass integers, or a tuple of them."
         )
-    return whole
+    return found
 
 
 def _part(tensor: Tensor, index: tuple[Any, ...]) -> Tensor:

@@ -114,14 +114,14 @@ def relu_backward(dy: Any, x: Any) -> Any:
 def total(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the sum over `axis`, one or several; over all by default."""
     x = as_array(x)
-    axes = _axes("total", np.ndim(x), axis)
+    axes = ops.resolve_axes("total", axis, np.shape(x))
     return one(ops.Reduce("sum", axes), x) if axes else x
 
 
 def mean(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the mean over `axis`, one or several; over all by default."""
     x = as_array(x)
-    axes = _axes("mean", np.ndim(x), axis)
+    axes = ops.resolve_axes("mean", axis, np.shape(x))
     count = math.prod(np.shape(x)[a] for a in axes)
     return pointwise("mul", total(x, axes), 1.0 / max(count, 1))
 
@@ -141,7 +141,8 @@ def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
     shape = tuple(np.shape(x))
     if not shape:
         return one(ops.Reshape((1,)), x)
-    first, last = (_axis("flatten", len(shape), d) for d in (start_dim, end_dim))
+    (first,) = ops.resolve_axes("flatten", (start_dim,), shape)
+    (last,) = ops.resolve_axes("flatten", (end_dim,), shape)
     if first > last:
         raise ArgumentError(
             f"flatten: start_dim={start_dim} comes after end_dim={end_dim}\n"
@@ -347,28 +348,6 @@ def normalise(
     column = ops.Reshape(tuple(shape))
     scaled = pointwise("mul", x, one(column, gain))
     return pointwise("add", scaled, one(column, shift))
-
-
-def _axes(op: str, ndim: int, axis: int | Sequence[int] | None) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(ndim))
-    listed = axis if isinstance(axis, Sequence) else (axis,)
-    return tuple(sorted({_axis(op, ndim, a) for a in listed}))
-
-
-def _axis(op: str, ndim: int, axis: int) -> int:
-    place = ops.index_of(axis)
-    if place is None:
-        raise ArgumentError(
-            f"{op}: axis {axis!r} is not an integer\n"
-            "  Pass one axis, or a tuple of them."
-        )
-    if not -ndim <= place < ndim:
-        raise ArgumentError(
-            f"{op}: axis {axis} is out of range for {ndim} axes\n"
-            f"  Use {-ndim} to {ndim - 1}."
-        )
-    return place % ndim
 
 
 def _eps(op: str, eps: Any) -> float:

@@ -1,6 +1,6 @@
 """Layers without a window, with PyTorch's names, arguments and state names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,12 +58,16 @@ class Sequential(Module):
 class ReLU(Module):
     """`max(x, 0)` of each element, as `torch.nn.ReLU`.
 
+    `inplace` is taken as PyTorch takes it; the result is a new array all the same.
+
     Example:
         >>> import numpy as np
         >>> from rot180 import nn
         >>> nn.ReLU().apply({}, {}, np.array([-1.0, 2.0]), training=False)[0]
         array([0., 2.])
     """
+
+    inplace: bool = field(default=False, repr=False)
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns an output of the shape of `x`."""

@@ -34,6 +34,7 @@ class _BatchNorm(Module):
     affine: bool = True
     track_running_stats: bool = True
     dtype: str = "float32"
+    bias: bool = True
 
     def __post_init__(self) -> None:
         check_positive(self, "num_features")
@@ -49,7 +50,10 @@ class _BatchNorm(Module):
 
     def own_params(self, key: Key) -> dict[str, Array]:
         """Returns `weight`, ones, and `bias`, zeros; nothing if not affine."""
-        return {"weight": self._ones(), "bias": self._zeros()} if self.affine else {}
+        if not self.affine:
+            return {}
+        bias = {"bias": self._zeros()} if self.bias else {}
+        return {"weight": self._ones(), **bias}
 
     def own_state(self) -> dict[str, Array]:
         """Returns the running statistics and the number of batches seen."""
@@ -66,21 +70,25 @@ class _BatchNorm(Module):
         check_axes(self, x, {rank + 2 for rank in self.ranks})
         check_channels(self, x, 1 - len(x.shape), "num_features")
         w, b = scope.param("weight"), scope.param("bias")
-        if w is None:
-            w, b = self._ones(), self._zeros()
+        w = self._ones() if w is None else w
+        b = self._zeros() if b is None else b
         check_same_dtype(self, x, w)
         mean, var = scope.state("running_mean"), scope.state("running_var")
         if not scope.training and mean is not None:
             return functional.normalise(x, w, b, mean, var, eps=self.eps)
         y, batch_mean, batch_var = functional.batch_norm(x, w, b, eps=self.eps)
         if scope.training and mean is not None:
-            self._record(scope, math.prod(x.shape) // x.shape[1], batch_mean, batch_var)
+            count = math.prod(n for axis, n in enumerate(x.shape) if axis != 1)
+            self._record(scope, count, batch_mean, batch_var)
         return y
 
     def _record(self, scope: Scope, count: int, mean: Any, var: Any) -> None:
-        """Moves the running statistics by `momentum`; the variance unbiased."""
+        """Moves the running statistics by `momentum`; the variance unbiased.
+
+        An empty batch moves nothing and counts, as in PyTorch.
+        """
         seen = functional.add(scope.state("num_batches_tracked"), 1)
-        if count == 0:  # as in PyTorch
+        if count == 0:
             scope.update(num_batches_tracked=seen)
             return
         if count == 1:

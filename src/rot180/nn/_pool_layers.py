@@ -1,9 +1,10 @@
 """Pooling layers as PyTorch's: names, arguments and defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rot180 import functional
+from rot180.errors import ArgumentError
 from rot180.nn._arguments import Size, check_flags, check_rank, check_sizes, sizes
 from rot180.nn._module import Module, Scope
 
@@ -18,11 +19,18 @@ class _MaxPool(Module):
     stride: Size | None = None
     padding: Size = 0
     dilation: Size = 1
+    return_indices: bool = field(default=False, repr=False)
+    ceil_mode: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, "kernel_size", "dilation")
         if self.stride is not None:
             check_sizes(self, "stride")
+        if self.return_indices:
+            raise ArgumentError(
+                f"{type(self).__name__}: return_indices=True is not available\n"
+                "  Call rot180.max_pool(..., return_indices=True)."
+            )
 
     def forward(self, scope: Scope, x: Any) -> Any:
         """Returns `(n, c, *output)` for `(n, c, *spatial)`."""
@@ -30,7 +38,12 @@ class _MaxPool(Module):
         size = sizes(self, "kernel_size", self.kernel_size)
         step = size if self.stride is None else self.stride
         return functional.max_pool(
-            x, size, stride=step, padding=self.padding, dilation=self.dilation
+            x,
+            size,
+            stride=step,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
         )
 
 
@@ -40,7 +53,7 @@ class MaxPool1d(_MaxPool):
     Example:
         >>> from rot180 import nn
         >>> nn.MaxPool1d(2)
-        MaxPool1d(kernel_size=2, stride=None, padding=0, dilation=1)
+        MaxPool1d(kernel_size=2, stride=None, padding=0, dilation=1, ceil_mode=False)
     """
 
     rank = 1
@@ -81,6 +94,7 @@ class _AvgPool(Module):
     kernel_size: Size
     stride: Size | None = None
     padding: Size = 0
+    ceil_mode: bool = False
     count_include_pad: bool = True
 
     def __post_init__(self) -> None:
@@ -98,8 +112,23 @@ class _AvgPool(Module):
             size,
             stride=size if self.stride is None else self.stride,
             padding=self.padding,
+            ceil_mode=self.ceil_mode,
             count_include_pad=self.count_include_pad,
+            divisor_override=self._divisor(),
         )
+
+    def _divisor(self) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class _AvgPoolBy(_AvgPool):
+    """Mean of every window, or its sum divided by a number of one's own."""
+
+    divisor_override: int | None = None
+
+    def _divisor(self) -> int | None:
+        return self.divisor_override
 
 
 class AvgPool1d(_AvgPool):
@@ -114,7 +143,7 @@ class AvgPool1d(_AvgPool):
     rank = 1
 
 
-class AvgPool2d(_AvgPool):
+class AvgPool2d(_AvgPoolBy):
     """Average pooling over two dimensions, as `torch.nn.AvgPool2d`.
 
     Example:
@@ -128,7 +157,7 @@ class AvgPool2d(_AvgPool):
     rank = 2
 
 
-class AvgPool3d(_AvgPool):
+class AvgPool3d(_AvgPoolBy):
     """Average pooling over three dimensions, as `torch.nn.AvgPool3d`.
 
     Example:

@@ -31,7 +31,7 @@ from rot180.ops._layout import (
     spatial_axes,
 )
 from rot180.ops._norm import LogSoftmax
-from rot180.ops._numbers import index_of
+from rot180.ops._numbers import index_of, ints_of, resolve_axes
 from rot180.ops._op import (
     DTYPES,
     FLOATS,
@@ -134,6 +134,7 @@ __all__ = [
     "full_like",
     "image_shape",
     "index_of",
+    "ints_of",
     "is_among",
     "is_traced",
     "pool_counts",
@@ -141,6 +142,7 @@ __all__ = [
     "pool_op",
     "pool_sum",
     "positions",
+    "resolve_axes",
     "scalar_like",
     "spatial",
     "spatial_axes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 from rot180.errors import ArgumentError
@@ -23,6 +24,52 @@ def index_of(value: object) -> int | None:
         return None
 
 
+def ints_of(value: Any) -> tuple[int, ...] | None:
+    """Returns one int, or a sequence of them, as a tuple; None if it is neither."""
+    single = index_of(value)
+    if single is not None:
+        return (single,)
+    try:
+        each = None if isinstance(value, str) else [index_of(item) for item in value]
+    except TypeError:
+        return None
+    result = tuple(item for item in each or () if item is not None)
+    return result if each is not None and len(result) == len(each) else None
+
+
+def resolve_axes(op: str, axis: Any, shape: Sequence[int]) -> tuple[int, ...]:
+    """Returns which axes are meant, sorted; all by None.
+
+    A number, without axes, has an axis 0 that is the number itself, as in NumPy.
+
+    Raises:
+        ArgumentError: They are no ints, out of range, or one of them stands twice.
+    """
+    ndim = len(shape)
+    named = tuple(range(ndim)) if axis is None else ints_of(axis)
+    if named is None:
+        raise ArgumentError(
+            f"{op}: axis {axis!r} is neither an int nor ints\n"
+            "  Pass one axis, a tuple of them, or None for all."
+        )
+    most = max(ndim, 1)
+    for item in named:
+        if not -most <= item < most:
+            raise ArgumentError(
+                f"{op}: axis {item} is out of range for {ndim} axes\n"
+                f"    x has shape {tuple(shape)}\n"
+                f"  Use {-most} to {most - 1}."
+            )
+    found = sorted({item % most for item in named})
+    if len(found) != len(named):
+        raise ArgumentError(
+            f"{op}: axis {axis!r} names an axis twice\n"
+            f"    x has shape {tuple(shape)}\n"
+            "  Name each axis once."
+        )
+    return tuple(found) if ndim else ()
+
+
 def resolve_ints(
     op: str, name: str, value: Any, rank: int, *, repeat: bool = True
 ) -> tuple[int, ...]:
@@ -38,12 +85,8 @@ def resolve_ints(
     single = index_of(value)
     if single is not None:
         return (single,) * rank
-    try:
-        each = None if isinstance(value, str) else [index_of(item) for item in value]
-    except TypeError:
-        each = None
-    result = tuple(item for item in each or () if item is not None)
-    if each is None or len(result) != len(each):
+    result = ints_of(value)
+    if result is None:
         raise ArgumentError(
             f"{op}: {name} is {value!r}, which is neither an int nor ints\n"
             f"  Pass one int for all dimensions, or {_wanted(rank)}."

@@ -42,6 +42,43 @@ def test_sums_and_means_over_axes() -> None:
         functional.mean(X, 2)
 
 
+def test_a_number_has_an_axis_of_its_own() -> None:
+    number = np.array(3.0)
+    for axis in (0, -1, None, ()):
+        assert functional.total(number, axis) == 3
+        assert functional.mean(number, axis) == 3
+        assert rot180.jit(lambda x, a=axis: x.max(a, keepdims=True))(number) == 3
+
+
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        ("0", "total: axis '0' is neither an int nor ints"),
+        (1.0, "total: axis 1.0 is neither"),
+        ((0, None), r"total: axis \(0, None\) is neither"),
+        (True, "total: axis True is neither"),
+        ((0, -2), r"total: axis \(0, -2\) names an axis twice"),
+    ],
+)
+def test_axes_that_are_none_are_refused(axis: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        functional.total(X, axis)
+    with pytest.raises(ArgumentError, match=message.replace("total", "sum")):
+        rot180.jit(lambda x: x.sum(axis))(X)
+
+
+def test_axes_may_stand_in_an_array() -> None:
+    assert functional.total(X, np.array([0, -1])) == 21
+    assert rot180.jit(lambda x: x.sum(np.int64(0)))(X).tolist() == [5, 7, 9]
+
+
+@pytest.mark.parametrize("given", [2.5, "ab", (2, None), (None, 3)])
+def test_shapes_and_orders_that_are_no_integers_are_refused(given: Any) -> None:
+    for name in ("reshape", "transpose"):
+        with pytest.raises(ArgumentError, match=f"{name}: .* are not integers"):
+            rot180.jit(lambda x, n=name: getattr(x, n)(given))(X)
+
+
 def test_relu_and_its_gradient_at_zero() -> None:
     x = np.array([-1.0, 0.0, 2.0])
     assert (functional.relu(x) == [0, 0, 2]).all()

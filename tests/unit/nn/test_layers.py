@@ -37,6 +37,12 @@ LAYERS = [
     ("AvgPool2d", (3,), {"padding": 1, "count_include_pad": False}, 2),
     ("AvgPool3d", (2,), {}, 3),
     ("AvgPool3d", ((2,),), {"stride": (1,), "padding": (1,)}, 3),
+    ("AvgPool2d", (2, 3, 1, True, False), {}, 2),
+    ("AvgPool3d", (2, 2, 1, True, True, 5), {}, 3),
+    ("MaxPool2d", (2, 2, 1, 1, False, True), {}, 2),
+    ("MaxPool1d", (3,), {"stride": 2, "ceil_mode": True}, 1),
+    ("ReLU", (True,), {}, 2),
+    ("BatchNorm2d", (4,), {"bias": False}, 2),
     ("ReLU", (), {}, 2),
     ("Flatten", (), {}, 2),
     ("Flatten", (2,), {}, 2),
@@ -74,18 +80,28 @@ def test_a_layer_agrees_with_pytorch(
 
 # What a layer does that is only told its sizes; the names and values are PyTorch's.
 SLIDING = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
+AVERAGING = {
+    "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
+}  # fmt: skip
 DEFAULTS: dict[str, dict[str, Any]] = {
     "Conv": {**SLIDING, "padding_mode": "zeros"},
     "ConvTranspose": {**SLIDING, "output_padding": 0, "padding_mode": "zeros"},
-    "MaxPool": {"stride": None, "padding": 0, "dilation": 1},
-    "AvgPool": {"stride": None, "padding": 0, "count_include_pad": True},
+    "MaxPool": {
+        "stride": None, "padding": 0, "dilation": 1, "return_indices": False,
+        "ceil_mode": False,
+    },
+    "AvgPool1": AVERAGING,
+    "AvgPool2": {**AVERAGING, "divisor_override": None},
+    "AvgPool3": {**AVERAGING, "divisor_override": None},
     "BatchNorm": {
         "eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True,
+        "bias": True,
     },
+    "ReLU": {"inplace": False},
     "Linear": {"bias": True},
     "Flatten": {"start_dim": 1, "end_dim": -1},
 }  # fmt: skip
-RANKED = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "BatchNorm")
+RANKED = ("Conv", "ConvTranspose", "MaxPool", "BatchNorm")
 WITH_DEFAULTS = [
     (name + rank, values)
     for name, values in DEFAULTS.items()
@@ -170,7 +186,17 @@ def test_batch_norm_of_rows() -> None:
     assert state["num_batches_tracked"] == 1
 
 
+def test_an_empty_batch_counts_and_moves_no_statistics(torch: Any) -> None:
+    ours, theirs = _both("BatchNorm1d", (4,), {}, torch)
+    x = np.zeros((0, 4, 5))
+    y, state = ours.apply(*ours.init(0), x, training=True)
+    assert y.shape == tuple(theirs(torch.tensor(x)).shape) == x.shape
+    for key, tensor in theirs.named_buffers():
+        assert (state[key] == tensor.numpy()).all()
+
+
 BAD = [
+    (lambda: nn.MaxPool2d(2, return_indices=True), "return_indices=True is not avail"),
     (lambda: nn.Conv2d(4, 6, 3, groups=4), "out_channels=6 with groups=4"),
     (lambda: nn.Conv2d(-1, 6, 3), "in_channels=-1 is not a positive integer or 0"),
     (lambda: nn.Conv2d(4, 6, (3, 3, 3)), "kernel_size=.* has 3 numbers, not 2"),

@@ -1,7 +1,11 @@
 """Settings that change the speed but not a bit."""
 
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
+from helpers import child_environment, python
 
 from rot180 import kernels, ops, runtime
 from rot180.errors import ArgumentError
@@ -50,6 +54,28 @@ def test_settings_end_with_an_error_and_nest() -> None:
             assert choose._settings.schedule == 3
         raise RuntimeError
     assert choose._settings == before
+
+
+@pytest.mark.parametrize("compiling", ["0", "1"])
+def test_the_environment_says_whether_to_compile(
+    compiling: str, tmp_path: Path
+) -> None:
+    program = """
+import numpy as np, rot180
+x, w = np.arange(24.0).reshape(1, 2, 3, 4), np.ones((1, 2, 2, 2))
+loss = lambda w: (rot180.max_pool(rot180.conv(x, w), 2) ** 2).sum()
+print(rot180.value_and_grad(loss)(w)[0])
+"""
+    done = subprocess.run(
+        python("-c", program),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=child_environment(ROT180_CACHE_DIR=str(tmp_path), ROT180_COMPILE=compiling),
+    )
+    assert done.stdout == "11664.0\n"
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert bool(kept) == (compiling == "1")
 
 
 def test_an_unknown_target_is_refused() -> None:
