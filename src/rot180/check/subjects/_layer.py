@@ -297,7 +297,10 @@ def _set(made: Any, names: tuple[str, ...], value: Any) -> None:
     elif isinstance(holder, dict):
         holder[name] = value
     else:
-        setattr(holder, name, value)
+        try:
+            setattr(holder, name, value)
+        except AttributeError:  # a property that is only read
+            old[...] = value
 
 
 def _gradients(made: Any, dx: Any, w: Any) -> tuple[Any, Any, Any]:

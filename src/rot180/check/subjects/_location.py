@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -17,7 +18,7 @@ from typing import Any
 from rot180.check.adapters import READY, module_name
 from rot180.errors import DataError
 
-__all__ = ["Location", "find", "glue", "source_of"]
+__all__ = ["Location", "find", "glue", "named_in", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,7 @@ class Location:
         Raises:
             DataError: The module does not have it.
         """
-        if not self.attribute:
-            return module
-        try:
-            return reduce(getattr, self.attribute.split("."), module)
-        except AttributeError as error:
-            public = [name for name in vars(module) if not name.startswith("_")]
-            raise DataError(
-                f"{self.spec}: {error}\n  It has {', '.join(public) or 'no names'}."
-            ) from error
+        return named_in(module, self.attribute, self.spec)
 
     @property
     def source(self) -> str:
@@ -99,6 +92,29 @@ class Location:
                 "spec.loader.exec_module(subject)",
             )
         return *path, f"import {self.name} as subject"
+
+
+def named_in(holder: Any, path: str, spec: str = "") -> Any:
+    """Returns what a name, perhaps with dots, means in a module or class.
+
+    Args:
+        holder: The module or class.
+        path: The name; empty for the holder itself.
+        spec: What the user wrote, if it is more than the name.
+
+    Raises:
+        DataError: There is no such name.
+    """
+    try:
+        return reduce(getattr, path.split("."), holder) if path else holder
+    except AttributeError as error:
+        public = [name for name in dir(holder) if not name.startswith("_")]
+        near = difflib.get_close_matches(path, public, 3, 0.5)
+        nearest = f"The nearest is {near[0]!r}.  " if near else ""
+        raise DataError(
+            f"{spec or path}: {error}\n  {nearest}"
+            f"It has {', '.join(public) or 'no names'}."
+        ) from error
 
 
 def _embedded(name: str, text: str) -> tuple[str, ...]:

@@ -112,8 +112,10 @@ class LocalRunner(Runner):
     never written only that of `np.empty` and `np.empty_like` is filled with NaN.
 
     Args:
-        subject: A module, a namespace, a class with `forward` and `backward`, or a
-            mapping from the names of functions to functions.
+        subject: A module, a namespace, a class with `forward` and `backward`, a
+            function, or a mapping from the names of functions to functions.
+        conv: The name in it of the convolution; None to find it.
+        backward: The name in it of the convolution's backward pass.
 
     Raises:
         DataError: It offers nothing that can be judged.
@@ -121,8 +123,10 @@ class LocalRunner(Runner):
 
     __slots__ = ("_earlier", "_subject")
 
-    def __init__(self, subject: Any) -> None:
-        self._subject = describe(subject)
+    def __init__(
+        self, subject: Any, conv: str | None = None, backward: str | None = None
+    ) -> None:
+        self._subject = describe(subject, conv, backward)
         self._earlier = Earlier()
 
     def _facts(self) -> Facts:
@@ -160,14 +164,22 @@ class ChildRunner(Runner):
 
     Args:
         spec: What `rot180 check` is given: a file, a module or a ready adapter.
+        conv: The name in it of the convolution; None to find it.
+        backward: The name in it of the convolution's backward pass.
         timeout: Seconds that one call may take.
         loading: Seconds that importing the subject may take.
     """
 
     def __init__(
-        self, spec: str, *, timeout: float = 10.0, loading: float = LOADING
+        self,
+        spec: str,
+        conv: str | None = None,
+        backward: str | None = None,
+        *,
+        timeout: float = 10.0,
+        loading: float = LOADING,
     ) -> None:
-        self._spec = spec
+        self._spec, self._names = spec, (conv, backward)
         self._timeout = timeout
         self._loading = loading
         self._folder = os.getcwd()
@@ -249,7 +261,7 @@ class ChildRunner(Runner):
 
     def _load(self, child: Child) -> None:
         try:
-            answer = child.ask(self._spec, self._loading)
+            answer = child.ask((self._spec, *self._names), self._loading)
         except TimeoutError:
             answer = (
                 f"{self._spec} was not imported within {self._loading:g} s\n"
