@@ -14,12 +14,14 @@ import numpy as np
 
 from rot180.check._options import require
 from rot180.check.cases import (
+    DTYPES,
     OUTPUTS,
     Case,
     corners,
     draw,
     every_cell,
     known_features,
+    numpy_dtype,
     read_shapes,
     without,
 )
@@ -77,7 +79,7 @@ def check(
         seed: Of the values and of the random configurations.
         seconds: How long the quick profile may take.
         timeout: How long one call may take, in seconds.
-        dtypes: Which to judge, of `"float32"`, `"float64"`.
+        dtypes: Which to judge, of `"float32"`, `"float64"`, `"float16"`, `"bfloat16"`.
         arithmetic: What the subject's numbers may differ by: `"exact"`, `"direct"`,
             `"fft"`, `"winograd"` or `"tf32"`; None for what it declares.
         lacking: Features or functions that the subject does not have.
@@ -98,7 +100,9 @@ def check(
     require(seed=seed, seconds=seconds, timeout=timeout, dtypes=dtypes, only=only)
     require(lacking=lacking, shapes=shapes, progress=progress)
     require(conv=conv, backward=backward)
-    _check_names("dtypes", dtypes, ("float32", "float64"))
+    _check_names("dtypes", dtypes, DTYPES)
+    for dtype in dtypes:
+        numpy_dtype(dtype)
     _check_names("only", only, tuple(OUTPUTS))
     _check_names("lacking", lacking, (*OUTPUTS, *known_features()))
     if profile not in ("quick", "full"):
@@ -276,7 +280,7 @@ class _Run:
             needed = ", ".join(sorted(wanted.features() & lacks))
             survey.unsupported[where] = f"it needs {needed}"
             return
-        if f"rank {case.rank}" in lacks or case in self.judged:
+        if f"rank {case.rank}" in lacks or case in self.judged or too_large(case):
             return
         if not survey.fitting_functions(case):
             return

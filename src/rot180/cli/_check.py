@@ -70,9 +70,9 @@ _OWN_FAULT: Final = (
 @click.option(
     "--dtype",
     "dtypes",
-    type=click.Choice(["float32", "float64"]),
+    type=click.Choice(["float32", "float64", "float16", "bfloat16"]),
     multiple=True,
-    help="What to judge; may be given twice.  [default: both]",
+    help="What to judge; may be repeated.  [default: float32 and float64]",
 )
 @click.option(
     "--arithmetic",

@@ -12,6 +12,7 @@ from rot180.check.cases._case import (
     parameters,
 )
 from rot180.check.cases._corners import IMPULSES, corners
+from rot180.check.cases._dtypes import BITS, DTYPES, HALF, epsilon, numpy_dtype
 from rot180.check.cases._features import (
     CORE,
     LOUD,
@@ -25,8 +26,11 @@ from rot180.check.cases._outputs import OUTPUTS
 from rot180.check.cases._profiles import cases, draw, every_cell, read_shapes
 
 __all__ = [
+    "BITS",
     "CONV",
     "CORE",
+    "DTYPES",
+    "HALF",
     "IMPULSES",
     "KINDS",
     "LOUD",
@@ -39,10 +43,12 @@ __all__ = [
     "cases",
     "corners",
     "draw",
+    "epsilon",
     "every_cell",
     "fitted",
     "known_features",
     "make",
+    "numpy_dtype",
     "parameters",
     "plain",
     "read_shapes",

@@ -485,7 +485,7 @@ def _seen_from_inside(case: Case) -> tuple[Pair, ...]:
 
 def _pooling(case: Case) -> ops.Window:
     """Returns the window of a pooling, as far as it reaches with `ceil_mode`."""
-    x = ops.TensorType((1, 1, *case.size), case.dtype)
+    x = ops.TensorType((1, 1, *case.size), "float32")
     pool = ops.pool_op(
         "check",
         "max",

@@ -18,6 +18,7 @@ from rot180.check.cases._case import (
     make,
     parameters,
 )
+from rot180.check.cases._dtypes import DTYPES
 from rot180.ops import PADDINGS
 
 __all__ = ["CORE", "LOUD", "alone", "known_features", "plain", "variants", "without"]
@@ -62,7 +63,7 @@ def known_features() -> tuple[str, ...]:
     named = {p.feature for p in table if p.feature and p.feature != "dtype"}
     given = {p.name for p in table if p.each and p.option != "no"} | {"kernel_size"}
     alike = {f"{name} per dimension" for name in given}
-    others = {"float32", "float64", *_LIMITS, *_ALONE}
+    others = {*DTYPES, *_LIMITS, *_ALONE}
     return tuple(sorted(named | alike | others | {f"rank {r}" for r in (1, 2, 3)}))
 
 
@@ -125,8 +126,10 @@ def without(case: Case, features: set[str]) -> Case:
     case = _equal(case, features)
     if features & {"no image axis", "no images"} & case.features():
         case = replace(case, images=1)
-    if case.dtype in features:
-        case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
+    allowed = [dtype for dtype in DTYPES if dtype not in features]
+    if case.dtype in features and allowed:  # of two, both are to occur
+        wide = case.dtype == "float64"
+        case = replace(case, dtype=allowed[-1 if wide else 0])
     case = _limited(case, features)
     case = fitted(_padded_plainly(case, features))
     if "stride other than the kernel" in features and case.kind in POOL:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rot180.check.cases import (
     CORE,
+    DTYPES,
     KINDS,
     LOUD,
     OUTPUTS,
@@ -63,7 +64,7 @@ class Survey:
         """Takes down what the subject, or the caller, says that it does not have."""
         self.unsupported |= self.runner.unsupported
         self.unsupported |= dict.fromkeys(lacking, "left out as asked")
-        left_out = {"float32", "float64"} - set(dtypes)
+        left_out = {*DTYPES} - set(dtypes)
         features = {n for n in self.unsupported if n not in OUTPUTS} | left_out
         for function in OUTPUTS:
             self.skipped[function] = set(features)

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from rot180.check.cases import OUTPUTS
+from rot180.check.cases import OUTPUTS, numpy_dtype
 from rot180.check.subjects._outcome import (
     EARLIER,
     Array,
     Outcome,
     Unsupported,
     Values,
+    is_number,
     printable,
 )
 from rot180.check.subjects._poison import fill
@@ -32,8 +33,6 @@ _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
 _NAMED: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 # How the operands of a call may lie.
 MEMORY: Final = ("plain", "fortran", "strided")
-# Numbers that can be compared; arrays of anything else are named in words.
-_KINDS: Final = "biufc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,7 @@ def _read_one(value: Any) -> Array | str | None:
         return printable(f"{_kind(value)} that NumPy cannot read: {error}")
     if array is None:
         return _kind(value)
-    if array.dtype.kind not in _KINDS:
+    if not is_number(array.dtype):
         kind = "objects" if array.dtype.kind == "O" else printable(str(array.dtype))
         return f"an array of {kind}"
     return array
@@ -223,6 +222,8 @@ def _array(value: Any) -> Array | None:
     for step in ("detach", "cpu", "get", "numpy"):
         if isinstance(value, np.ndarray):
             break
+        if step == "numpy" and str(getattr(value, "dtype", "")) == "torch.bfloat16":
+            return value.float().numpy().astype(numpy_dtype("bfloat16"))
         take = getattr(value, step, None)
         if callable(take) and not isinstance(value, Mapping):
             value = take()

@@ -109,7 +109,10 @@ _MODULE = "torch.nn.modules.module.Module"
 
 
 def _tensor(array: Any) -> Any:
-    return sys.modules["torch"].from_numpy(array)
+    torch = sys.modules["torch"]
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view("int16")).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def _differentiated(made: Any, dy: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:

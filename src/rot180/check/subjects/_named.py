@@ -562,12 +562,20 @@ class Torch:
     def of(value: Any) -> Any:
         """Returns an operand as a tensor."""
         torch = sys.modules["torch"]
-        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        if not isinstance(value, np.ndarray):
+            return value
+        if value.dtype.name == "bfloat16":
+            return torch.from_numpy(value.view("int16")).view(torch.bfloat16)
+        return torch.from_numpy(value)
 
     @staticmethod
     def array(value: Any) -> Any:
         """Returns a result as it can be read."""
-        return value.detach().cpu() if hasattr(value, "detach") else value
+        if not hasattr(value, "detach"):
+            return value
+        if str(value.dtype) != "torch.bfloat16":
+            return value.detach().cpu()
+        return value.detach().cpu().float().numpy().astype("bfloat16")
 
     @staticmethod
     def stack(values: list[Any]) -> Any:
