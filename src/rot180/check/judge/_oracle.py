@@ -164,7 +164,12 @@ def _are_impulses(case: Case) -> bool:
 
 
 def _is_long(case: Case) -> bool:
-    return 2 * terms(case) > 2 ** BITS[case.dtype]
+    return 2 * terms(case) > _exact(case)
+
+
+def _exact(case: Case) -> int:
+    """The integer up to which all integers are exact."""
+    return 1 << BITS[case.dtype]
 
 
 def _impulses(
@@ -191,12 +196,13 @@ def _scaled(case: Case, values: Array) -> Array:
     """Returns numbers that are not summed, of one of three magnitudes; exact."""
     shift = 4.0 if case.dtype == "float16" else 20.0  # which has 5 bits for exponents
     exponent = (0.0, shift, -shift)[case.seed % 3]
-    return (values * 2.0**exponent).astype(case.dtype)
+    scaled: Array = (values * 2.0**exponent).astype(case.dtype)
+    return scaled
 
 
 def _magnitude(case: Case) -> tuple[int, float]:
     """Returns the largest integer to draw, and the power of two to multiply by."""
-    most = math.isqrt(2 ** BITS[case.dtype] // (2 * terms(case)))
+    most = math.isqrt(_exact(case) // (2 * terms(case)))
     if most < 1:
         raise ArgumentError(
             f"check: {too_large(case)}\n  Use a smaller shape, or a wider dtype."
@@ -212,7 +218,7 @@ def too_large(case: Case) -> str | None:
     if _is_long(case) and not (case.kind in CONV and case.dtype in HALF):
         return f"{terms(case)} terms are too many to be exact in {case.dtype}"
     count = math.prod(case.x_shape)
-    if case.kind == "max_pool" and count > 2 ** (BITS[case.dtype] + 1):
+    if case.kind == "max_pool" and count > 2 * _exact(case):
         return f"{case.dtype} has no {count} different integers"
     size = sum(math.prod(shape) for shape in _shapes(case).values())
     if size > _NUMBERS:

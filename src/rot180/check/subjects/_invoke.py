@@ -223,7 +223,8 @@ def _array(value: Any) -> Array | None:
         if isinstance(value, np.ndarray):
             break
         if step == "numpy" and str(getattr(value, "dtype", "")) == "torch.bfloat16":
-            return value.float().numpy().astype(numpy_dtype("bfloat16"))
+            value = value.float().numpy().astype(numpy_dtype("bfloat16"))
+            break
         take = getattr(value, step, None)
         if callable(take) and not isinstance(value, Mapping):
             value = take()

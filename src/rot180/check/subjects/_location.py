@@ -7,17 +7,21 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from rot180.check.adapters import READY, module_name
 from rot180.errors import DataError
 
+_IMPORT: Final = re.compile(
+    r"^from rot180\.check\.subjects\.(_\w+) import (?:\([^)]*\)|.*)\n", re.MULTILINE
+)
 __all__ = ["Location", "find", "glue", "named_in", "source_of"]
 
 
@@ -225,7 +229,7 @@ def glue(
         names: The functions to take from it.
         kept: Those that stay as they are; None where `subject` is made already.
     """
-    text = Path(str(adapter.__file__)).read_text("utf-8")
+    text = _text(Path(str(adapter.__file__)))
     name = adapter.__name__.rpartition("_")[2]
     lines = ["import types"]
     if kept is not None:
@@ -234,3 +238,9 @@ def glue(
     lines += [*_embedded(name, text), f"adapted = {name}.adapt({argument})"]
     lines += [f"subject.{own} = adapted.{own}" for own in names if own.islower()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _text(path: Path) -> str:
+    """The text of a form, and what it imports of ours in the place of the import."""
+    found = path.read_text("utf-8")
+    return _IMPORT.sub(lambda line: _text(path.with_name(f"{line[1]}.py")), found)

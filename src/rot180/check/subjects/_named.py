@@ -16,50 +16,24 @@ needs nothing but NumPy, so that its text can stand in a script.
 
 import contextlib
 import functools
-import inspect
 import itertools
 import re
-import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-# Small letters, capital letters and underscores make no difference.
-ALIASES = {
-    "dy": (
-        *("dy", "dout", "grad", "gradoutput", "gradout", "dz", "da", "g", "upstream"),
-        *("doutput", "delta", "gradient"),
-    ),
-    "x": (
-        *("x", "input", "inputs", "image", "images", "img", "a", "aprev", "data"),
-        *("inp", "xs", "signal"),
-    ),
-    "w": (
-        *("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "k"),
-        *("f", "filt"),
-    ),
-    "b": ("b", "bias", "biases"),
-    "x_shape": ("xshape", "inputshape", "inputsize"),
-    "w_shape": ("wshape", "weightshape", "kernelshape", "filtershape"),
-    "kernel_size": (
-        *("kernelsize", "poolsize", "size", "ksize", "kernel", "k", "window"),
-        *("windowsize", "pool", "f"),
-    ),
-    "cache": ("cache", "caches", "saved", "memory"),
-    "table": (
-        *("convparam", "poolparam", "hparameters", "hparams", "hyperparameters"),
-        *("hyperparams", "convparams", "poolparams", "params", "param"),
-    ),
-    "mode": ("mode",),
-    "stride": ("stride", "strides", "s"),
-    "padding": ("padding", "pad", "p", "pads", "paddings"),
-    "dilation": ("dilation", "dilations", "d", "dilationrate"),
-    "groups": ("groups", "group", "g", "ngroups"),
-}
-OPTIONS = ("cache", "table", "mode", "stride", "padding", "dilation", "groups")
-NEUTRAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False}
+from rot180.check.subjects._frameworks import Jax, Plain, Torch
+from rot180.check.subjects._roles import (
+    ALIASES,
+    NEUTRAL,
+    Function,
+    core,
+    is_function,
+    plain,
+)
+
 OPERANDS = {
     "conv": ("x", "w", "b"),
     "max_pool": ("x", "kernel_size"),
@@ -141,8 +115,8 @@ def _kind(name: str) -> str:
 
 
 def _means(kind: str, name: str) -> bool:
-    plain = _plain(name)
-    return bool(re.search(WORDS[kind], plain)) and not re.search(OTHERS, plain)
+    text = plain(name)
+    return bool(re.search(WORDS[kind], text)) and not re.search(OTHERS, text)
 
 
 def _by_ending(name: str) -> tuple[int, str]:
@@ -158,15 +132,6 @@ def _can_be(kind: str, module: Any, name: str) -> bool:
     home = getattr(core(value), "__module__", None)
     own = not isinstance(module, types.ModuleType) or home == module.__name__
     return (own or isinstance(value, functools.partial)) and _fits(kind, value)
-
-
-def core(function: Any) -> Any:
-    """Returns what decorators and `partial` stand around."""
-    while (inner := getattr(function, "func", getattr(function, "fun", None))) or (
-        inner := getattr(function, "__wrapped__", None)
-    ):
-        function = inner
-    return function
 
 
 def _fits(kind: str, code: Any, name: str = "") -> bool:
@@ -200,16 +165,6 @@ def is_foreign(kind: str, code: Any) -> bool:
     return bool(unlike) or _world(kind, function) is not Plain
 
 
-def is_function(value: Any) -> bool:
-    """Whether it is a subclass of `torch.autograd.Function`."""
-    names = (f"{b.__module__}.{b.__name__}" for b in getattr(value, "__mro__", ()))
-    return "torch.autograd.function.Function" in names
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
 def _many(value: Any) -> bool:
     return isinstance(value, tuple | list)
 
@@ -223,115 +178,10 @@ def _backward(module: Any, forward: str) -> str | None:
     return next((n for n in names if n != forward and hasattr(module, n)), None)
 
 
-class Function:
-    """A function of the subject, and which of its parameters is what.
-
-    Args:
-        code: The function.
-        wanted: What it is given, in the order of our own function.
-        by_place: What is told by its place where no name tells it.
-    """
-
-    def __init__(
-        self, code: Any, wanted: tuple[str, ...], by_place: tuple[str, ...] = ()
-    ) -> None:
-        self.code, self.name = code, getattr(code, "__name__", type(code).__name__)
-        self.signature = _signature(code)
-        self.roles: dict[str, str] = {}
-        for own in self.signature.parameters:
-            for role in (*wanted, *OPTIONS):
-                if role not in self.roles and _plain(own) in ALIASES[role]:
-                    self.roles[role] = own
-                    break
-        left = [n for n in self.required if n not in self.roles.values()]
-        free = [role for role in by_place if role not in self.roles]
-        self.roles |= dict(zip(free, left, strict=False))
-
-    @property
-    def required(self) -> list[str]:
-        """The names of the parameters that have no default, in order."""
-        known = self.signature.parameters.values()
-        rest = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
-        return [p.name for p in known if p.default is p.empty and p.kind not in rest]
-
-    def __call__(
-        self,
-        given: dict[str, Any],
-        options: dict[str, Any],
-        of: Callable[[str, Any], Any] = lambda _, value: value,
-    ) -> Any:
-        """Calls it with operands, as `of` makes them, and options in their places."""
-        values = {n: v for n, v in (given | options).items() if v is not None}
-        needed = {role for role, own in self.roles.items() if own in self.required}
-        if "b" in needed - set(values) and "w" in given:
-            values["b"] = np.zeros(len(given["w"]), given["w"].dtype)
-        values.setdefault("stride", given.get("kernel_size", 1))
-        self._refuse(values, options)
-        if "table" in self.roles:
-            values["table"] = _table(values)
-        for name in needed & set(NEUTRAL):
-            values.setdefault(name, NEUTRAL[name])
-        own = {self.roles[n]: of(n, v) for n, v in values.items() if n in self.roles}
-        order = {n: own[n] for n in self.signature.parameters if n in own}
-        bound = inspect.BoundArguments(self.signature, order)
-        bound.apply_defaults()
-        call = self.code.apply if is_function(self.code) else self.code
-        return call(*bound.args, **bound.kwargs)
-
-    def _refuse(self, values: dict[str, Any], options: dict[str, Any]) -> None:
-        """Raises NotImplementedError for values that the function cannot be given."""
-        taken = {*self.roles}
-        if "table" in taken:
-            taken |= {"stride", "padding" if "w" in taken else "kernel_size"}
-        for name in values.keys() - taken:
-            if name == "b" and np.any(np.asarray(values[name])):
-                raise NotImplementedError(f"{self.name} has no bias")
-            neutral = values[name] == NEUTRAL.get(name)
-            if name in options and "cache" not in taken and not neutral:
-                raise NotImplementedError(f"{self.name} has no parameter {name!r}")
-        if "table" in taken:
-            _refuse_shapes(self.name, values)
-
-
-def _signature(function: Any) -> inspect.Signature:
-    if not is_function(function):
-        if inspect.isclass(function):
-            raise TypeError("a class is no function")
-        return inspect.signature(function)
-    whole = inspect.signature(function.forward)
-    if "setup_context" in vars(function):
-        return whole
-    return whole.replace(parameters=list(whole.parameters.values())[1:])  # but ctx
-
-
 def _forward(kind: str, code: Any, name: str) -> Function:
     """A forward function as its name says; a course's has a dictionary last."""
     more = ("table", "mode") if COURSE.fullmatch(name) else ()
     return Function(code, OPERANDS[kind], (*OPERANDS[kind], *more))
-
-
-def _table(values: dict[str, Any]) -> dict[str, Any]:
-    """The options by all names that they have in the dictionaries of courses."""
-    pad = values.get("padding", 0)
-    table = {"stride": values["stride"], "pad": pad, "padding": pad}
-    if "kernel_size" in values:
-        height, width = np.broadcast_to(values["kernel_size"], (2,)).tolist()
-        table |= {"pool_height": height, "pool_width": width}
-        if height == width:
-            table |= {"f": height, "pool_size": height}
-    return table
-
-
-def _refuse_shapes(function: str, values: dict[str, Any]) -> None:
-    """Raises NotImplementedError for what a dictionary of single numbers cannot say."""
-    if np.ndim(values.get("x", 0)) not in (0, 4):
-        raise NotImplementedError(f"{function} takes x of shape (n, c, h, w) only")
-    for name in ("stride", "padding"):
-        value = values.get(name, 0)
-        if not isinstance(value, int):
-            raise NotImplementedError(f"{function} has one number for {name}")
-        if value < 0:
-            raise NotImplementedError(f"{function} has no negative {name}")
 
 
 class Pair:
@@ -524,7 +374,7 @@ def _channels_last(name: str, value: Any) -> Any:
 
 def _in_order(found: dict[Any, Any]) -> list[Any]:
     """The gradients of a dictionary, such as `{"dx": ..., "dW": ..., "db": ...}`."""
-    named = {_plain(str(key)).replace("grad", ""): found[key] for key in found}
+    named = {plain(str(key)).replace("grad", ""): found[key] for key in found}
     known = [
         [*ALIASES[role], *(f"d{alias}" for alias in ALIASES[role])] for role in "xwb"
     ]
@@ -535,93 +385,8 @@ def _returns_backward(function: Any) -> bool:
     """Whether a function defines one that takes the gradient of its result."""
     code = getattr(core(function), "__code__", None)
     inner = [c for c in getattr(code, "co_consts", ()) if isinstance(c, types.CodeType)]
-    firsts = [_plain(c.co_varnames[0]) for c in inner if c.co_argcount == 1]
+    firsts = [plain(c.co_varnames[0]) for c in inner if c.co_argcount == 1]
     return any(first in ALIASES["dy"] for first in firsts)
-
-
-class Plain:
-    """Arrays of NumPy, as they are."""
-
-    scope = contextlib.nullcontext
-    stack = np.stack
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as the function takes it."""
-        return value
-
-    array = of
-
-
-class Torch:
-    """Tensors of PyTorch."""
-
-    scope = contextlib.nullcontext
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as a tensor."""
-        torch = sys.modules["torch"]
-        if not isinstance(value, np.ndarray):
-            return value
-        if value.dtype.name == "bfloat16":
-            return torch.from_numpy(value.view("int16")).view(torch.bfloat16)
-        return torch.from_numpy(value)
-
-    @staticmethod
-    def array(value: Any) -> Any:
-        """Returns a result as it can be read."""
-        if not hasattr(value, "detach"):
-            return value
-        if str(value.dtype) != "torch.bfloat16":
-            return value.detach().cpu()
-        return value.detach().cpu().float().numpy().astype("bfloat16")
-
-    @staticmethod
-    def stack(values: list[Any]) -> Any:
-        """Returns tensors as one."""
-        return sys.modules["torch"].stack(values)
-
-    @staticmethod
-    def gradients(function: Callable[..., Any], dy: Any, leaves: list[Any]) -> Any:
-        """Returns what `backward` leaves in each leaf, None where it leaves nothing."""
-        tensors = [Torch.of(leaf).requires_grad_() for leaf in leaves]
-        y = function(*tensors)
-        if y.dtype != Torch.of(dy).dtype:
-            raise NotImplementedError(f"it answers in {y.dtype}")
-        y.backward(Torch.of(dy))
-        return [tensor.grad for tensor in tensors]
-
-
-class Jax:
-    """Arrays of JAX."""
-
-    @staticmethod
-    def scope() -> Any:
-        """Returns a context in which JAX has float64, as it has not by itself."""
-        jax = sys.modules["jax"]
-        return (jax if hasattr(jax, "enable_x64") else jax.experimental).enable_x64(
-            True
-        )
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as an array of JAX, in its own dtype."""
-        asarray = sys.modules["jax"].numpy.asarray
-        return asarray(value) if isinstance(value, np.ndarray) else value
-
-    array = Plain.of
-
-    @staticmethod
-    def stack(values: list[Any]) -> Any:
-        """Returns arrays as one."""
-        return sys.modules["jax"].numpy.stack(values)
-
-    @staticmethod
-    def gradients(function: Callable[..., Any], dy: Any, leaves: list[Any]) -> Any:
-        """Returns what the function that `jax.vjp` gives makes of `dy`."""
-        back = sys.modules["jax"].vjp(function, *map(Jax.of, leaves))[1]
-        return back(Jax.of(dy))
 
 
 def _world(kind: str, function: Function) -> Any:

@@ -23,6 +23,7 @@ from rot180.check.cases import OUTPUTS
 from rot180.check.subjects import _layer, _named
 from rot180.check.subjects._location import Location, find, glue, named_in, source_of
 from rot180.check.subjects._outcome import printable
+from rot180.check.subjects._roles import core, is_function
 from rot180.errors import DataError
 
 __all__ = ["Facts", "Subject", "describe", "load"]
@@ -154,7 +155,7 @@ def describe(
 def _is_alone(target: Any) -> bool:
     """Whether it is a function, and not something that has functions."""
     if inspect.isclass(target):
-        return _named.is_function(target)
+        return is_function(target)
     has = any(hasattr(target, name) for name in (*OUTPUTS, "backward"))
     return callable(target) and not has
 
@@ -234,7 +235,7 @@ def _check_named(target: Any, conv: str | None, backward: str | None) -> None:
     """Refuses names that are not there, or of what cannot be called with operands."""
     for name in filter(None, (conv, backward)):
         value = named_in(target, name)
-        is_class = inspect.isclass(value) and not _named.is_function(value)
+        is_class = inspect.isclass(value) and not is_function(value)
         if is_class or not callable(value) or _signature(value) is None:
             what = f"{name} is {printable(reprlib.repr(value))}"
             raise DataError(
@@ -255,7 +256,7 @@ def _operation(name: str) -> str:
 def _is_layer(target: Any) -> bool:
     ways = ("forward",) if _layer.is_automatic(target) else ("forward", "backward")
     methods = all(callable(getattr(target, way, None)) for way in ways)
-    functions = _named.is_function(target) or _named.find(target, "conv")
+    functions = is_function(target) or _named.find(target, "conv")
     return methods and not functions
 
 
@@ -373,7 +374,7 @@ def _folders(
     if isinstance(places[0], types.SimpleNamespace):
         own += vars(places[0]).values()
     for function in (*functions.values(), *own):
-        code = getattr(_named.core(function), "__code__", None)
+        code = getattr(core(function), "__code__", None)
         files.add(getattr(code, "co_filename", None))
     glued = {_layer.__file__, _named.__file__}
     return tuple(sorted({str(Path(f).parent) for f in files - glued if f}))
