@@ -106,7 +106,8 @@ def candidates(module: Any, kind: str) -> list[str]:
     named = [name for name in dir(module) if _means(kind, name)]
     if kind == "conv" and not named:
         named = ["forward"] * hasattr(module, "forward")
-    return [name for name in named if _can_be(kind, module, name)]
+    found = [name for name in named if _can_be(kind, module, name)]
+    return [name for name in found if name[0] != "_"] or found
 
 
 def _kind(name: str) -> str:
@@ -403,7 +404,7 @@ def _world(kind: str, function: Function) -> Any:
     if not {"torch", "jax"} & modules:
         return Plain
     x = np.ones((1, 1, 3, 3), "float32")
-    given = {"x": x, "w": x, "b": x[0, 0, 0, :1], "kernel_size": 1}
+    given = {"x": x, "w": x, "b": 0 * x[0, 0, 0, :1], "kernel_size": 1}
     given = {name: given[name] for name in OPERANDS[kind]}
     try:
         y = function(given, {})
