@@ -45,6 +45,9 @@ __all__ = [
 
 Array = NDArray[Any]
 VERSIONS = ("rot180", "llvmlite")
+UNSUPPORTED = dict.fromkeys(
+    ("float16", "bfloat16"), "rot180 computes in float32 and float64"
+)
 
 
 def conv_double_backward(
