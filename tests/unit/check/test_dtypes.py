@@ -85,7 +85,8 @@ def test_wrong_code_in_half_precision_is_wrong(dtype: str, conv: Any) -> None:
 @pytest.mark.parametrize("dtype", HALF)
 def test_sums_in_half_precision_are_exact_in_any_order(dtype: str) -> None:
     wanted = [replace(case, dtype=dtype) for case in corners() if case.kind == "conv"]
-    for case in wanted[:60:5]:
+    long = [make(seed=s, in_group=48, extra=5, dtype=dtype) for s in range(32)]
+    for case in (*wanted[:60:5], *long):
         given = operands(case)
         assert too_large(case) is None
         for function in ("conv", "conv_backward"):

@@ -48,7 +48,9 @@ ARITHMETIC = "fft"  # one of the three ways
 UNSUPPORTED = {
     "rank 1": "convnet's layers have two spatial dimensions",
     "rank 3": "convnet's layers have two spatial dimensions",
-    "float64": "convnet's layers keep float32 parameters",
+    **dict.fromkeys(
+        ("float64", "float16", "bfloat16"), "convnet keeps float32 parameters"
+    ),
     "groups": "convnet.Conv2D has no groups",
     "dilation": "convnet's layers have no dilation",
     "no image axis": "convnet's layers have an image axis",
