@@ -30,16 +30,9 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "conv",
-    "conv_backward",
-    "fft",
-    "im2col",
-    "max_pool",
-    "max_pool_backward",
-    "opencv",
-    "relu",
-    "relu_backward",
-]
+    "conv", "conv_backward", "fft", "im2col", "max_pool", "max_pool_backward",
+    "opencv", "relu", "relu_backward",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Ints = int | Sequence[int]

@@ -79,7 +79,13 @@ class Runner:
             memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
                 first axis is the one with neighbours; "strided", views of every second
                 element along the last axis, with NaN (integers: the largest) between.
+
+        Raises:
+            DataError: The subject cannot be loaded.
         """
+        return self._call(Call(function, arguments, options, droppable, memory))
+
+    def _call(self, request: Call) -> Outcome:
         raise NotImplementedError
 
     def set_threads(self, n: int) -> bool:
@@ -132,16 +138,7 @@ class LocalRunner(Runner):
     def _facts(self) -> Facts:
         return self._subject.facts
 
-    def call(
-        self,
-        function: str,
-        arguments: Sequence[tuple[str, Any]],
-        options: Mapping[str, Any],
-        droppable: frozenset[str] = frozenset(),
-        memory: str = "plain",
-    ) -> Outcome:
-        """Returns what becomes of one call; see `Runner.call`."""
-        request = Call(function, arguments, options, droppable, memory)
+    def _call(self, request: Call) -> Outcome:
         with poisoned():
             return invoke(
                 self._subject, request, self._earlier, (Exception, SystemExit)
@@ -193,22 +190,9 @@ class ChildRunner(Runner):
         assert self._known is not None
         return self._known
 
-    def call(
-        self,
-        function: str,
-        arguments: Sequence[tuple[str, Any]],
-        options: Mapping[str, Any],
-        droppable: frozenset[str] = frozenset(),
-        memory: str = "plain",
-    ) -> Outcome:
-        """Returns what becomes of one call; see `Runner.call`.
-
-        Raises:
-            DataError: The subject cannot be loaded.
-        """
-        request = Call(function, arguments, options, droppable, memory)
+    def _call(self, request: Call) -> Outcome:
         outcome = self._ask(request)
-        if isinstance(outcome, Died | TimedOut) or is_answer(outcome, function):
+        if isinstance(outcome, Died | TimedOut) or is_answer(outcome, request.function):
             return outcome  # type: ignore[no-any-return]
         self.close()
         return Died("sent what is no answer")
