@@ -301,3 +301,47 @@ def test_strict_convicts_what_accepts_nonsense() -> None:
             "benchmarks.mutants:m15a", *options, "--only", "conv", seconds="60"
         )
         assert result.exit_code == status, result.output
+
+
+NAMED = """\
+import numpy as np
+
+
+def squash(image):
+    return np.maximum(image, 0)
+
+
+def my_relu(image):
+    return np.maximum(image, 0)
+
+
+def my_relu_backward(dout, image):
+    return dout * (image > 0)
+
+
+def slope(dout, image):
+    return dout * (image > 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status"),
+    [
+        (":my_relu", (), 0),
+        ("", ("--conv", "my_relu"), 0),
+        (":my_relu", ("--backward", "slope"), 1),
+        ("", ("--conv", "my_relu", "--backward", "slope"), 1),
+        ("", ("--conv", "my_rule"), 2),
+        (":my_rule", (), 2),
+    ],
+    ids=str,
+)
+def test_a_function_may_be_named(
+    subject: Any, name: str, options: tuple[str, ...], status: int
+) -> None:
+    ended = _check(subject(NAMED) + name, *options, seconds="0.5")
+    assert ended.exit_code == status, ended.output
+    if status == 2:
+        assert "The nearest is 'my_relu'" in ended.output
+    else:
+        assert "relu_backward" in ended.output

@@ -52,8 +52,9 @@ def assert_conv(
         brief: Whether a line for each finding is enough.
         reproductions: A folder into which a script for each finding is written.
         **given: Further options of `check`: profile, shapes, seed, timeout, dtypes,
-            arithmetic, lacking, only, diagnosis, strict; or, in place of a subject,
-            functions by the names of rot180's own or of a course's.
+            arithmetic, lacking, only, diagnosis, strict, conv and backward (names in
+            the subject); or, in place of a subject, functions by the names of rot180's
+            own or of a course's.
 
     Returns:
         The report, if everything was judged and nothing is wrong.
@@ -66,7 +67,8 @@ def assert_conv(
     __tracebackhide__ = True
     functions = {n: f for n, f in given.items() if _is_function(n, f)}
     options = {n: value for n, value in given.items() if n not in functions}
-    for name in options.keys() - set(_OPTIONS):
+    known = {*_OPTIONS} - ({*OUTPUTS} if subject is None else set())
+    for name in options.keys() - known:
         raise ArgumentError(_unknown(name, given[name]))
     if (subject is None) == (not functions):
         raise ArgumentError(

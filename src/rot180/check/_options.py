@@ -29,6 +29,10 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, Collection)
 
 
+def _is_name(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(value))
+
+
 def _is_path(value: Any) -> bool:
     return isinstance(value, str | os.PathLike | None)
 
@@ -40,6 +44,8 @@ _WANTED: Final[Mapping[str, tuple[Test, str]]] = {
     "dtypes": (_are_names, 'a tuple of names, as in ("float32",)'),
     "lacking": (_are_names, 'a tuple of names, as in ("groups",)'),
     "only": (_are_names, 'a tuple of names, as in ("conv",)'),
+    "conv": (_is_name, 'a name of the subject, as in "my_conv", or None'),
+    "backward": (_is_name, 'a name of the subject, as in "my_conv_backward", or None'),
     "shapes": (_is_path, "a path, or None"),
     "reproductions": (_is_path, "a path, or None"),
     "progress": (lambda v: v is None or callable(v), "a function, or None"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from rot180.check._options import require
 from rot180.check.cases import (
+    DTYPES,
     OUTPUTS,
     Case,
     Kind,
@@ -25,6 +26,7 @@ from rot180.check.cases import (
     draw,
     every_cell,
     known_features,
+    numpy_dtype,
     read_shapes,
     without,
 )
@@ -77,6 +79,8 @@ def check(
     only: Collection[str] = (),
     diagnosis: bool = True,
     strict: bool = False,
+    conv: str | None = None,
+    backward: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Judge convolution code against an exact oracle.
@@ -91,13 +95,15 @@ def check(
         seed: Of the values and of the random configurations.
         seconds: How long the quick profile may take.
         timeout: How long one call may take, in seconds.
-        dtypes: Which to judge, of `"float32"`, `"float64"`.
+        dtypes: Which to judge, of `"float32"`, `"float64"`, `"float16"`, `"bfloat16"`.
         arithmetic: What the subject's numbers may differ by: `"exact"`, `"direct"`,
             `"fft"`, `"winograd"` or `"tf32"`; None for what it declares.
         lacking: Features or functions that the subject does not have.
         only: Functions to judge, all by default.
         diagnosis: Whether to compare failures with known mistakes.
         strict: Whether accepting input without meaning is wrong too.
+        conv: The name in the subject of its convolution, and nothing else is judged.
+        backward: The name in it of the backward pass of that convolution.
         progress: Called after every configuration.
 
     Returns:
@@ -109,7 +115,10 @@ def check(
     """
     require(seed=seed, seconds=seconds, timeout=timeout, dtypes=dtypes, only=only)
     require(lacking=lacking, shapes=shapes, progress=progress)
-    _check_names("dtypes", dtypes, ("float32", "float64"))
+    require(conv=conv, backward=backward)
+    _check_names("dtypes", dtypes, DTYPES)
+    for dtype in dtypes:
+        numpy_dtype(dtype)
     _check_names("only", only, tuple(OUTPUTS))
     _check_names("lacking", lacking, (*OUTPUTS, *known_features()))
     if profile not in ("quick", "full"):
@@ -122,9 +131,9 @@ def check(
     )  # fmt: skip
     name = subject if isinstance(subject, str) else _name(subject)
     runner: Runner = (
-        ChildRunner(subject, timeout=timeout)
+        ChildRunner(subject, conv, backward, timeout=timeout)
         if isinstance(subject, str)
-        else LocalRunner(subject)
+        else LocalRunner(subject, conv, backward)
     )
     try:
         declared = arithmetic or runner.arithmetic
@@ -335,7 +344,7 @@ class _Run:
             needed = ", ".join(sorted(wanted.features() & lacks))
             survey.unsupported[where] = f"it needs {needed}"
             return
-        if f"rank {case.rank}" in lacks or case in self.judged:
+        if f"rank {case.rank}" in lacks or case in self.judged or too_large(case):
             return
         if not survey.fitting_functions(case):
             return

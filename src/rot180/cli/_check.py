@@ -70,9 +70,9 @@ _OWN_FAULT: Final = (
 @click.option(
     "--dtype",
     "dtypes",
-    type=click.Choice(["float32", "float64"]),
+    type=click.Choice(["float32", "float64", "float16", "bfloat16"]),
     multiple=True,
-    help="What to judge; may be given twice.  [default: both]",
+    help="What to judge; may be repeated.  [default: float32 and float64]",
 )
 @click.option(
     "--arithmetic",
@@ -96,6 +96,18 @@ _OWN_FAULT: Final = (
     type=click.Choice(_FUNCTIONS),
     metavar="FUNCTION",
     help="Judge this function, such as conv_backward; may be repeated.",
+)
+@click.option(
+    "--conv",
+    metavar="NAME",
+    help="The function or class in SUBJECT that is the convolution; nothing else is "
+    "judged.  [default: what is named and called as one]",
+)
+@click.option(
+    "--backward",
+    metavar="NAME",
+    help="The function in SUBJECT that gives its gradients.  [default: the name of the "
+    "convolution with _backward, _grad, _bwd or _back]",
 )
 @click.option(
     "--no-diagnosis",
@@ -151,6 +163,8 @@ def check(
     arithmetic: str | None,
     lacking: tuple[str, ...],
     only: tuple[str, ...],
+    conv: str | None,
+    backward: str | None,
     no_diagnosis: bool,
     strict: bool,
     form: str | None,
@@ -179,6 +193,7 @@ def check(
     Examples:
       rot180 check my_conv.py
       rot180 check my_conv.py --only conv_backward --without groups
+      rot180 check my_code.py --conv apply_filters --backward filter_gradients
       rot180 check torch --dtype float64 --seed 7
       rot180 check my_winograd.py --arithmetic winograd --dtype float32
       rot180 check my_conv.py --shapes resnet.txt
@@ -214,6 +229,8 @@ def check(
                 only=only,
                 diagnosis=not no_diagnosis,
                 strict=strict,
+                conv=conv,
+                backward=backward,
                 progress=progress,
             )
         targets = Targets(json_file, markdown_file, reproductions, printed, brief)

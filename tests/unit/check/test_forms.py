@@ -1,5 +1,6 @@
 """Code in the styles that people have it in, right and wrong."""
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +11,7 @@ from unit.check.subjects import COURSE, integers, naive
 from rot180.check.subjects._invoke import Call, Earlier, invoke
 from rot180.check.subjects._outcome import Values
 from rot180.check.subjects._subject import describe
+from rot180.errors import DataError
 
 X, W, B = integers(2, 3, 5, 6), integers(4, 3, 2, 2, seed=1), integers(4, seed=2)
 DY = integers(2, 4, 4, 5, seed=3)
@@ -230,3 +232,317 @@ def test_a_course_s_pooling_with_a_mode_is_both_poolings() -> None:
 def test_a_course_s_functions_may_be_called_conv2d() -> None:
     text = COURSE.replace("conv_forward", "conv2d_forward")
     assert_right(text.replace("conv_backward", "conv2d_backward"))
+
+
+LOOPS = """
+import numpy as np
+
+def one(x, w, b=None, stride=1, padding=0):
+    p, s = padding, stride
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    r, c = w.shape[2:]
+    size = (x.shape[2] - r) // s + 1, (x.shape[3] - c) // s + 1
+    y = np.zeros((len(x), len(w), *size), x.dtype)
+    for i, j in np.ndindex(size):
+        tile = x[:, :, i * s : i * s + r, j * s : j * s + c]
+        y[:, :, i, j] = np.tensordot(tile, w, ([1, 2, 3], [1, 2, 3]))
+    return y if b is None else y + b.reshape(-1, 1, 1)
+
+def two(dy, x, w, stride=1, padding=0):
+    p, s = padding, stride
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+    dx, dw, (r, c) = np.zeros_like(x), np.zeros_like(w), w.shape[2:]
+    for i, j in np.ndindex(dy.shape[2:]):
+        at = slice(None), slice(None), slice(i * s, i * s + r), slice(j * s, j * s + c)
+        dx[at] += np.tensordot(dy[:, :, i, j], w, 1)
+        dw += np.tensordot(dy[:, :, i, j], x[at], ([0], [0]))
+    inner = dx[:, :, p : dx.shape[2] - p, p : dx.shape[3] - p]
+    return inner, dw, dy.sum((0, 2, 3))
+"""
+STYLES = {
+    "partial": """
+from functools import partial
+
+def _conv(mode, image, kernel, bias=None, stride=1, pad=0):
+    return one(image, kernel, bias, stride, pad)
+
+my_conv = partial(_conv, "valid")
+my_conv_backward = partial(two)
+""",
+    "bound methods by other names": """
+class _Kernels:
+    def conv(self, x, w, b=None):
+        return one(x, w, b)
+
+    def gradients(self, dout, x, w):
+        return two(dout, x, w)
+
+my_conv2d = _Kernels().conv
+my_conv2d_backward = _Kernels().gradients
+""",
+    "callable instances": """
+class _Forward:
+    def __call__(self, x, w, b=None, *, stride=1, padding=0):
+        return one(x, w, b, stride, padding)
+
+class _Backward:
+    def __call__(self, dy, x, w, *, stride=1, padding=0):
+        return two(dy, x, w, stride, padding)
+
+conv2d, conv2d_backward = _Forward(), _Backward()
+""",
+    "a class with static forward and backward": """
+class Conv:
+    @staticmethod
+    def forward(x, w, b=None, stride=1, padding=0):
+        return one(x, w, b, stride, padding)
+
+    @staticmethod
+    def backward(dy, x, w, stride=1, padding=0):
+        return two(dy, x, w, stride, padding)
+""",
+    "a class of functions": """
+class Ops:
+    conv, conv_backward = staticmethod(one), staticmethod(two)
+""",
+    "keywords only": """
+def convolve(*, image, kernel, bias=None, stride=1, pad=0):
+    return one(image, kernel, bias, stride, pad)
+
+def convolve_backward(*, dout, image, kernel, stride=1, pad=0):
+    return two(dout, image, kernel, stride, pad)
+""",
+    "our names with other options": """
+def conv(x, w, b, stride=1, pad=0):
+    return one(x, w, b, stride, pad)
+
+def conv_backward(dy, x, w, stride=1, pad=0):
+    return two(dy, x, w, stride, pad)
+""",
+    "a forward pass that returns its backward pass": """
+def conv2d(x, w, b):
+    def backward(dout):
+        return two(dout, x, w)
+
+    return one(x, w, b), backward
+""",
+    "a cache without a dictionary": """
+def conv_forward(inp, filt, bias, stride=1, pad=0):
+    return one(inp, filt, bias, stride, pad), (inp, filt, stride, pad)
+
+def conv_backward(delta, saved):
+    return two(delta, *saved)
+""",
+    "a dictionary of gradients": """
+def my_conv(x, w, b):
+    return one(x, w, b)
+
+def my_conv_backward(dout, x, w):
+    dx, dw, db = two(dout, x, w)
+    return {"db": db, "dw": dw, "dx": dx}
+""",
+    "single images": """
+def my_conv(image, kernel, bias):
+    (c, h, w) = image.shape
+    return one(image[None], kernel, bias)[0]
+
+def my_conv_backward(dout, image, kernel):
+    (c, h, w) = image.shape
+    dx, dw, db = two(dout[None], image[None], kernel)
+    return dx[0], dw, db
+""",
+    "a compiler's dispatcher": """
+class Dispatcher:
+    def __init__(self, function):
+        self.__wrapped__ = self.py_func = function
+
+    def __call__(self, *arrays):
+        for array in arrays:
+            if not isinstance(array, np.ndarray | int) or getattr(
+                array, "dtype", "float32"
+            ) != "float32":
+                raise TypeError(f"No matching definition for {type(array)}")
+        return self.py_func(*arrays)
+
+@Dispatcher
+def conv(x, w, b, stride, padding):
+    return one(x, w, b, stride, padding)
+
+@Dispatcher
+def conv_backward(dy, x, w, stride, padding):
+    return two(dy, x, w, stride, padding)
+""",
+    "no signature": """
+class Compiled:
+    def __init__(self, function):
+        self.function = function
+
+    @property
+    def __signature__(self):
+        raise ValueError("no signature found")
+
+    def __call__(self, *arrays, **options):
+        return self.function(*arrays, **options)
+
+conv, conv_backward = Compiled(one), Compiled(two)
+""",
+    "properties that are only read, and grad_W": """
+class Conv2D:
+    def __init__(self, n_in, n_out, ksize, *, stride=1, pad=0):
+        self._w = np.zeros((n_out, n_in, ksize, ksize), "float32")
+        self._b = np.zeros((n_out, 1), "float32")
+
+    W = property(lambda self: self._w)
+    b = property(lambda self: self._b)
+
+    def forward(self, x):
+        self.x = x
+        return one(x, self.W, self.b)
+
+    def backward(self, grad_out):
+        dx, self.grad_W, db = two(grad_out, self.x, self.W)
+        self.grad_b = db.reshape(-1, 1)
+        return dx
+""",
+}
+
+
+@pytest.mark.parametrize("text", STYLES.values(), ids=STYLES)
+def test_code_of_this_style_is_read_right_with_its_gradient(text: str) -> None:
+    assert_right(LOOPS + text)
+
+
+PLANE = """
+import numpy as np
+
+def corr2d(X, K):
+    h, w = K.shape
+    Y = np.zeros((X.shape[0] - h + 1, X.shape[1] - w + 1), X.dtype)
+    for i, j in np.ndindex(Y.shape):
+        Y[i, j] = (X[i : i + h, j : j + w] * K).sum()
+    return Y
+
+def corr2d_backward(dY, X, K):
+    dX, dK = np.zeros_like(X), np.zeros_like(K)
+    for i, j in np.ndindex(dY.shape):
+        dX[i : i + K.shape[0], j : j + K.shape[1]] += dY[i, j] * K
+        dK += dY[i, j] * X[i : i + K.shape[0], j : j + K.shape[1]]
+    return dX, dK
+"""
+
+
+def test_a_function_for_one_plane_is_called_plane_by_plane() -> None:
+    assert_right(PLANE, bias=False)
+
+
+def test_a_wrong_function_for_one_plane_stays_wrong() -> None:
+    (y,), _ = calls(PLANE.replace("* K).sum", "* K[::-1, ::-1]).sum"), bias=False)
+    assert (y != naive()["forward"](X, W, np.zeros_like(B), 1, 0)).any()
+
+
+def test_a_function_on_one_plane_of_tensors_has_autograd_s_gradients() -> None:
+    pytest.importorskip("torch")
+    text = PLANE.partition("def corr2d_backward")[0].replace("np.zeros", "torch.zeros")
+    text = text.replace(", X.dtype", "")
+    assert_right("import torch\n" + text, bias=False)
+
+
+CUT_OFF = """
+import torch
+
+def conv(x, w):
+    x, w = torch.tensor(x, requires_grad=True), torch.tensor(w)
+    return torch.nn.functional.conv2d(x, w)
+"""
+
+
+def test_a_tensor_with_a_graph_of_its_own_gives_no_gradients_to_judge() -> None:
+    pytest.importorskip("torch")
+    module = ModuleType("layers")
+    exec(CUT_OFF, module.__dict__)
+    assert describe(module).facts.functions == ("conv",)
+
+
+DEVICES = {
+    "dlpack": "__dlpack__ = property(lambda self: self.array.__dlpack__)\n"
+    "    __dlpack_device__ = property(lambda self: self.array.__dlpack_device__)",
+    "cpu": "cpu = lambda self: self.array",
+    "detach, cpu and numpy": "detach = cpu = lambda self: self\n"
+    "    numpy = lambda self: self.array",
+    "get": "get = lambda self: self.array\n"
+    "    def __array__(self, *a, **k): raise TypeError('use .get()')",
+}
+
+
+@pytest.mark.parametrize("methods", DEVICES.values(), ids=DEVICES)
+def test_an_array_of_a_device_is_read(methods: str) -> None:
+    text = f"""
+class Device:
+    def __init__(self, array):
+        self.array = array
+    {methods}
+
+def conv(x, w, b):
+    return Device(one(x, w, b))
+
+def conv_backward(dy, x, w):
+    return tuple(map(Device, two(dy, x, w)))
+"""
+    assert_right(LOOPS + text)
+
+
+def test_jax_keeps_the_user_s_choice_of_float64() -> None:
+    jax = pytest.importorskip("jax")
+    x64, wide = jax.config.jax_enable_x64, X.astype("float64")
+    module = ModuleType("layers")
+    exec(JAX, module.__dict__)
+    outcome = invoke(
+        describe(module),
+        Call("conv", (("x", wide), ("w", W.astype("float64"))), {}),
+        Earlier(),
+        (),
+    )
+    assert isinstance(outcome, Values), outcome
+    (y,) = outcome.results
+    assert isinstance(y, np.ndarray)
+    assert y.dtype == "float64"
+    assert jax.config.jax_enable_x64 == x64
+
+
+def test_a_function_is_judged_with_the_backward_pass_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleType("layers")
+    monkeypatch.setitem(sys.modules, "layers", module)
+    exec(LOOPS + STYLES["keywords only"], module.__dict__)
+    for subject in (
+        describe(module.convolve),
+        describe(module, "convolve"),
+        describe(module, "convolve", "convolve_backward"),
+    ):
+        assert subject.facts.functions == ("conv", "conv_backward")
+    assert describe(module, "one", "two").facts.functions == ("conv", "conv_backward")
+    assert describe(module, "one").facts.functions == ("conv",)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("oen",), "no attribute 'oen'\n  The nearest is 'one'"),
+        (("one", "tow"), "no attribute 'tow'\n  The nearest is 'two'"),
+        (("np",), "np is <module 'nump.*, not a function"),
+        ((None, "two"), "two: it is not clear of which .*\n  Name that function too"),
+    ],
+)
+def test_a_name_that_is_of_no_use_is_refused(names: Any, message: str) -> None:
+    module = ModuleType("layers")
+    exec(LOOPS, module.__dict__)
+    with pytest.raises(DataError, match=message):
+        describe(module, *names)
+
+
+def test_several_functions_that_may_be_meant_are_told() -> None:
+    module = ModuleType("layers")
+    exec(LOOPS + "\ndef conv_a(x, w): pass\ndef conv_b(x, w): pass\n", module.__dict__)
+    with pytest.raises(DataError, match=r"conv_a, conv_b\n.*--conv conv_a"):
+        describe(module)

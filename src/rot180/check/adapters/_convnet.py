@@ -30,16 +30,9 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "conv",
-    "conv_backward",
-    "fft",
-    "im2col",
-    "max_pool",
-    "max_pool_backward",
-    "opencv",
-    "relu",
-    "relu_backward",
-]
+    "conv", "conv_backward", "fft", "im2col", "max_pool", "max_pool_backward",
+    "opencv", "relu", "relu_backward",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Ints = int | Sequence[int]
@@ -48,7 +41,9 @@ ARITHMETIC = "fft"  # one of the three ways
 UNSUPPORTED = {
     "rank 1": "convnet's layers have two spatial dimensions",
     "rank 3": "convnet's layers have two spatial dimensions",
-    "float64": "convnet's layers keep float32 parameters",
+    **dict.fromkeys(
+        ("float64", "float16", "bfloat16"), "convnet keeps float32 parameters"
+    ),
     "groups": "convnet.Conv2D has no groups",
     "dilation": "convnet's layers have no dilation",
     "no image axis": "convnet's layers have an image axis",

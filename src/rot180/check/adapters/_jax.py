@@ -29,20 +29,11 @@ except ImportError as error:
 jax.config.update("jax_enable_x64", True)
 
 __all__ = [
-    "avg_pool",
-    "avg_pool_backward",
-    "conv",
-    "conv_backward",
-    "conv_double_backward",
-    "conv_input_grad",
-    "conv_transpose",
-    "conv_transpose_backward",
-    "conv_weight_grad",
-    "max_pool",
-    "max_pool_backward",
-    "relu",
-    "relu_backward",
-]
+    "avg_pool", "avg_pool_backward", "conv", "conv_backward",
+    "conv_double_backward", "conv_input_grad", "conv_transpose",
+    "conv_transpose_backward", "conv_weight_grad", "max_pool", "max_pool_backward",
+    "relu", "relu_backward",
+]  # fmt: skip
 
 Array = NDArray[Any]
 Ints = int | Sequence[int]

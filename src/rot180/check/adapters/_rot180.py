@@ -27,24 +27,17 @@ from rot180 import (
 )
 
 __all__ = [
-    "avg_pool",
-    "avg_pool_backward",
-    "conv",
-    "conv_backward",
-    "conv_double_backward",
-    "conv_input_grad",
-    "conv_transpose",
-    "conv_transpose_backward",
-    "conv_weight_grad",
-    "max_pool",
-    "max_pool_backward",
-    "relu",
-    "relu_backward",
-    "set_num_threads",
-]
+    "avg_pool", "avg_pool_backward", "conv", "conv_backward",
+    "conv_double_backward", "conv_input_grad", "conv_transpose",
+    "conv_transpose_backward", "conv_weight_grad", "max_pool", "max_pool_backward",
+    "relu", "relu_backward", "set_num_threads",
+]  # fmt: skip
 
 Array = NDArray[Any]
 VERSIONS = ("rot180", "llvmlite")
+UNSUPPORTED = dict.fromkeys(
+    ("float16", "bfloat16"), "rot180 computes in float32 and float64"
+)
 
 
 def conv_double_backward(

@@ -27,21 +27,11 @@ except ImportError as error:
     ) from error
 
 __all__ = [
-    "avg_pool",
-    "avg_pool_backward",
-    "conv",
-    "conv_backward",
-    "conv_double_backward",
-    "conv_input_grad",
-    "conv_transpose",
-    "conv_transpose_backward",
-    "conv_weight_grad",
-    "max_pool",
-    "max_pool_backward",
-    "relu",
-    "relu_backward",
-    "set_num_threads",
-]
+    "avg_pool", "avg_pool_backward", "conv", "conv_backward",
+    "conv_double_backward", "conv_input_grad", "conv_transpose",
+    "conv_transpose_backward", "conv_weight_grad", "max_pool", "max_pool_backward",
+    "relu", "relu_backward", "set_num_threads",
+]  # fmt: skip
 
 Array = NDArray[Any]
 VERSIONS = ("torch",)
@@ -217,7 +207,10 @@ def _gradients(y: Any, dy: Array, *operands: Any) -> list[Array]:
 
 def _tensor(array: Array) -> Any:
     """A tensor with memory of its own: a defect must not write to the caller's."""
-    return torch.from_numpy(np.array(array, order="C"))
+    own = np.array(array, order="C")
+    if own.dtype.name == "bfloat16":
+        return torch.from_numpy(own.view("int16")).view(torch.bfloat16)
+    return torch.from_numpy(own)
 
 
 def _leaf(array: Array) -> Any:
@@ -225,4 +218,6 @@ def _leaf(array: Array) -> Any:
 
 
 def _array(tensor: Any) -> Array:
+    if tensor.dtype == torch.bfloat16:
+        return tensor.detach().float().numpy().astype("bfloat16")  # type: ignore[no-any-return]
     return np.asarray(tensor.detach().numpy())

@@ -12,6 +12,7 @@ from rot180.check.cases._case import (
     parameters,
 )
 from rot180.check.cases._corners import IMPULSES, corners, covering
+from rot180.check.cases._dtypes import BITS, DTYPES, HALF, epsilon, numpy_dtype
 from rot180.check.cases._features import (
     CORE,
     LOUD,
@@ -26,8 +27,11 @@ from rot180.check.cases._outputs import OUTPUTS
 from rot180.check.cases._profiles import cases, draw, every_cell, read_shapes
 
 __all__ = [
+    "BITS",
     "CONV",
     "CORE",
+    "DTYPES",
+    "HALF",
     "IMPULSES",
     "KINDS",
     "LOUD",
@@ -42,10 +46,12 @@ __all__ = [
     "corners",
     "covering",
     "draw",
+    "epsilon",
     "every_cell",
     "fitted",
     "known_features",
     "make",
+    "numpy_dtype",
     "parameters",
     "plain",
     "read_shapes",

@@ -92,10 +92,7 @@ class Case:
         1, 2, 3, 0, None, drawn=(1, 1, 2, 2, 3, 4, 5, 0, None), kinds=KINDS, most=20
     )
     groups: int = _parameter(
-        1,
-        2,
-        3,
-        8,
+        *(1, 2, 3, 8),
         drawn=(1, 1, 1, 1, 2, 2, 3, 4, 5, 8),
         most=48,
         kinds=CONV,
@@ -103,25 +100,13 @@ class Case:
         feature="groups",
     )
     in_group: int = _parameter(
-        1,
-        2,
-        3,
-        5,
-        8,
-        9,
-        17,
+        *(1, 2, 3, 5, 8, 9, 17),
         drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
         kinds=(*CONV, *POOL, "relu"),
         most=130,
     )
     out_group: int = _parameter(
-        1,
-        2,
-        3,
-        5,
-        8,
-        9,
-        17,
+        *(1, 2, 3, 5, 8, 9, 17),
         drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
         kinds=CONV,
         most=130,
@@ -133,9 +118,7 @@ class Case:
         0, 1, 2, 3, 5, drawn=range(10), kinds=KINDS, each=True, most=100
     )
     stride: tuple[int, ...] = _parameter(
-        1,
-        2,
-        3,
+        *(1, 2, 3),
         drawn=(1, 1, 1, 2, 2, 3, 4, 5),
         each=True,
         most=9,
@@ -150,9 +133,7 @@ class Case:
         feature="padding",
     )
     dilation: tuple[int, ...] = _parameter(
-        1,
-        2,
-        3,
+        *(1, 2, 3),
         drawn=(1, 1, 1, 2, 3, 4),
         kinds=(*CONV, "max_pool"),
         each=True,
@@ -161,9 +142,7 @@ class Case:
         feature="dilation",
     )
     output_padding: tuple[int, ...] = _parameter(
-        0,
-        1,
-        2,
+        *(0, 1, 2),
         drawn=(0, 1, 2, 3),
         kinds=("conv_transpose",),
         each=True,
@@ -493,7 +472,7 @@ def _seen_from_inside(case: Case) -> tuple[Pair, ...]:
 
 def _pooling(case: Case) -> ops.Window:
     """Returns the window of a pooling, as far as it reaches with `ceil_mode`."""
-    x = ops.TensorType((1, 1, *case.size), case.dtype)
+    x = ops.TensorType((1, 1, *case.size), "float32")
     pool = ops.pool_op(
         "check",
         "max",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from rot180.check.cases._case import KINDS, Case, Kind, make
 
@@ -108,25 +108,12 @@ def _convs() -> Iterator[Case]:
     yield make(kernel_size=3, extra=2, images=0, stride=2, groups=2, padding=(1, 1))
     yield make(kernel_size=3, extra=2, images=None, in_group=2, out_group=3, bias=True)
     # Groups: depthwise, with a multiplier, with everything else.
-    for groups, in_group, out_group in (
-        (3, 1, 1),
-        (2, 1, 3),
-        (4, 2, 1),
-        (3, 2, 2),
-        (24, 1, 1),
-    ):
-        shape = {"groups": groups, "in_group": in_group, "out_group": out_group}
+    for counts in ((3, 1, 1), (2, 1, 3), (4, 2, 1), (3, 2, 2), (24, 1, 1)):
+        shape = dict(zip(("groups", "in_group", "out_group"), counts, strict=True))
         yield make(kernel_size=2, extra=3, images=2, **shape)
         yield make(kernel_size=3, extra=3, stride=2, padding=(1, 1), bias=True, **shape)
-    yield make(
-        kernel_size=2,
-        extra=4,
-        stride=2,
-        dilation=2,
-        groups=3,
-        in_group=2,
-        padding=(1, 0),
-    )
+    twos = {"stride": 2, "dilation": 2, "kernel_size": 2, "in_group": 2}
+    yield make(extra=4, groups=3, padding=(1, 0), **twos)
     for count in _COUNTS:
         yield make(kernel_size=2, extra=2, in_group=count, out_group=2)
         yield make(kernel_size=2, extra=2, in_group=2, out_group=count, stride=2)
@@ -178,16 +165,8 @@ def _transposed() -> Iterator[Case]:
     yield make(kind, kernel_size=2, extra=1)
     yield make(kind, kernel_size=(3, 2), extra=2, **both, bias=True)
     yield make(kind, kernel_size=3, extra=2, stride=2, padding=(1, 1), **both)
-    yield make(
-        kind,
-        kernel_size=3,
-        extra=2,
-        stride=2,
-        padding=(1, 1),
-        output_padding=1,
-        **both,
-        bias=True,
-    )
+    half: dict[str, Any] = {"stride": 2, "padding": (1, 1), "output_padding": 1}
+    yield make(kind, kernel_size=3, extra=2, **half, **both, bias=True)
     yield make(kind, kernel_size=2, extra=2, stride=3, output_padding=(2, 1), **both)
     yield make(kind, kernel_size=4, extra=2, stride=2, padding=(2, 2), output_padding=1)
     yield make(kind, kernel_size=5, stride=3, padding=(1, 2), output_padding=2, **both)
@@ -227,22 +206,9 @@ def _pools() -> Iterator[Case]:
         yield make(kind, kernel_size=2, stride=3, extra=4, in_group=3)  # gaps and tails
         for extra in (1, 2, 3):
             yield make(kind, kernel_size=3, stride=2, extra=extra, ceil_mode=True)
-            yield make(
-                kind,
-                kernel_size=2,
-                stride=3,
-                extra=extra,
-                ceil_mode=True,
-                padding=(1, 1),
-            )
-            yield make(
-                kind,
-                kernel_size=3,
-                stride=2,
-                extra=extra,
-                ceil_mode=True,
-                padding=(1, 1),
-            )
+            more: dict[str, Any] = {"ceil_mode": True, "padding": (1, 1)}
+            yield make(kind, kernel_size=2, stride=3, extra=extra, **more)
+            yield make(kind, kernel_size=3, stride=2, extra=extra, **more)
         yield make(kind, kernel_size=1, extra=2)
         yield make(kind, kernel_size=2, stride=2, extra=(1, 38), in_group=17)
         yield make(kind, kernel_size=3, padding=(1, 0), stride=2, extra=2)

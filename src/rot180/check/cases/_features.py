@@ -18,6 +18,7 @@ from rot180.check.cases._case import (
     make,
     parameters,
 )
+from rot180.check.cases._dtypes import DTYPES
 from rot180.ops import PADDINGS
 
 __all__ = [
@@ -82,7 +83,7 @@ def known_features() -> tuple[str, ...]:
     given = {p.name for p in table if p.each and p.option != "no"} | {"kernel_size"}
     alike = {f"{name} per dimension" for name in given}
     limits = itertools.chain(*_LIMITS, *_DECLARED)
-    others = {"float32", "float64", *limits, *_ALONE}
+    others = {*DTYPES, *limits, *_ALONE}
     return tuple(sorted(named | alike | others | {f"rank {r}" for r in (1, 2, 3)}))
 
 
@@ -94,11 +95,12 @@ def plain(kind: Kind, *, rank: int = 2, **given: Any) -> Case:
     return make(kind, rank=rank, **kept)
 
 
-def variants(case: Case, *, declared: bool) -> Iterator[Case]:
+def variants(case: Case, lacks: set[str], *, declared: bool) -> Iterator[Case]:
     """Yields plain cases of what code may be limited to, the least limited first.
 
     Args:
         case: Of the operation, dtype and rank to begin with.
+        lacks: What it is known to lack.
         declared: Whether the code refused in words of its own.
     """
     had = plain(case.kind, dtype=case.dtype).features()
@@ -109,7 +111,7 @@ def variants(case: Case, *, declared: bool) -> Iterator[Case]:
             base = plain(case.kind, rank=rank, dtype=case.dtype)
             others = count - (rank != case.rank)
             for joined in itertools.combinations(limits, others) if others >= 0 else ():
-                yield without(base, set().union(*joined))
+                yield without(base, lacks.union(*joined))
 
 
 def alone(feature: str, case: Case) -> Case | None:
@@ -146,8 +148,10 @@ def without(case: Case, features: set[str]) -> Case:
         case = replace(case, images=1)
     if "image axis" in features:
         case = replace(case, images=None)
-    if case.dtype in features:
-        case = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
+    allowed = [dtype for dtype in DTYPES if dtype not in features]
+    if case.dtype in features and allowed:  # of two, both are to occur
+        wide = case.dtype == "float64"
+        case = replace(case, dtype=allowed[-1 if wide else 0])
     case = _limited(case, features)
     case = fitted(_padded_plainly(case, features))
     if "stride other than the kernel" in features and case.kind in POOL:

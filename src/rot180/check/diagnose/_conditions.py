@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from rot180.check.cases import CONV, Case
+from rot180.check.cases import CONV, DTYPES, Case
 from rot180.check.diagnose._shapes import SHARED
 from rot180.check.diagnose._sums import Array
 
@@ -130,8 +130,7 @@ _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("image is not square", _differs("size")),
     ("an extent is 0", lambda c: 0 in c.size),
     ("an extent is 1", lambda c: 1 in c.size),
-    ("dtype is float32", lambda c: c.dtype == "float32"),
-    ("dtype is float64", lambda c: c.dtype == "float64"),
+    *((f"dtype is {name}", lambda c, name=name: c.dtype == name) for name in DTYPES),
     ("rank is 1", lambda c: c.rank == 1),
     ("rank is 2", lambda c: c.rank == 2),
     ("rank is 3", lambda c: c.rank == 3),

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from rot180.check.cases import Case
+from rot180.check.cases import Case, epsilon
 from rot180.check.diagnose._any_mistakes import ANY_FIRST, ANY_MISTAKES
 from rot180.check.diagnose._conv_mistakes import CONV_MISTAKES
 from rot180.check.diagnose._group_mistakes import GROUP_MISTAKES
@@ -70,7 +70,7 @@ def seen(failure: Failure) -> Seen | None:
     case, expected, got = failure.case, failure.expected, failure.got
     if expected is None or got is None or np.shape(got) != np.shape(expected):
         return None
-    if np.asarray(got).dtype.kind not in "fiub":
+    if np.asarray(got).dtype.kind not in "fiubV":  # the last is bfloat16
         return None
     problem = problem_of(case, failure.function, failure.output, failure.operands)
     if problem is None:
@@ -93,7 +93,7 @@ def _rounding(problem: Problem, dtype: str) -> Array | None:
         return None
     operand = problem.dy if problem.dy is not None else problem.x
     largest = np.abs(operand).max(initial=0.0) if operand is not None else 0.0
-    return np.asarray(_SUMMANDS * np.finfo(dtype).eps * largest)
+    return np.asarray(_SUMMANDS * epsilon(dtype) * largest)
 
 
 def _equal(a: Array, b: Array, bound: Array | None, dtype: str) -> bool:
@@ -102,7 +102,7 @@ def _equal(a: Array, b: Array, bound: Array | None, dtype: str) -> bool:
         return False
     with np.errstate(invalid="ignore", over="ignore"):
         if bound is None:
-            bound = 4 * np.finfo(dtype).eps * np.abs(b)
+            bound = 4 * epsilon(dtype) * np.abs(b)
         near = (a == b) | (np.abs(a - b) <= bound) & np.isfinite(b)
     return bool(np.all(near | np.isnan(a) & np.isnan(b)))
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from rot180.check.cases import CONV, Case
+from rot180.check.cases import CONV, Case, epsilon
 from rot180.check.judge._oracle import Operands, expected, terms
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
@@ -60,7 +60,7 @@ class Arithmetic:
 
 
 def _unit(case: Case) -> float:
-    return float(np.finfo(case.dtype).eps) / 2
+    return epsilon(case.dtype) / 2
 
 
 def _gamma(case: Case, more: int = 0) -> float:

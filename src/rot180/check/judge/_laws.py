@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from rot180.check.cases import Case, Kind
+from rot180.check.cases import Case, Kind, epsilon
 from rot180.check.judge._oracle import expected, operands, window_counts
 from rot180.check.subjects import Array
 
@@ -229,7 +229,7 @@ def _avg_sum(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
 def _same_sum(dx: Array, dy: Array) -> bool:
     """Whether two sums are equal but for what divisions may have rounded."""
     wanted, got = float(dy.sum(dtype="float64")), float(dx.sum(dtype="float64"))
-    slack = 64 * float(np.finfo(dy.dtype).eps)
+    slack = 64 * epsilon(dy.dtype.name)
     return abs(wanted - got) <= slack * float(np.abs(dy).sum(dtype="float64"))
 
 

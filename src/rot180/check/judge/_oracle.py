@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from rot180 import ops
-from rot180.check.cases import CONV, IMPULSES, OUTPUTS, Case
+from rot180.check.cases import BITS, CONV, HALF, IMPULSES, OUTPUTS, Case, numpy_dtype
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
 from rot180.runtime import reference
@@ -36,8 +36,6 @@ __all__ = [
 ]
 
 Operands = Mapping[str, Array]
-# The largest integer up to which all integers are exact.
-_EXACT: Final = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
 _SMALL: Final = 9
 # Numbers in all operands together, so that they and their copies fit into memory.
 _NUMBERS: Final = 10**8
@@ -129,7 +127,7 @@ def operands(
     shapes = _shapes(case)
     if case.kind == "max_pool":
         return _distinct(case, shapes, generator)
-    if most is None and case.kind in CONV and case.seed % 8 == IMPULSES:
+    if most is None and case.kind in CONV and _are_impulses(case):
         return _impulses(case, shapes, generator)
     largest, scale = (most, 1.0) if most is not None else _magnitude(case)
 
@@ -170,15 +168,29 @@ def _distinct(
     return {"x": _scaled(case, x), "dy": dy.astype(case.dtype)}
 
 
+def _are_impulses(case: Case) -> bool:
+    """Whether the seed says so, or the sums are too long for 16 bits otherwise."""
+    return case.seed % 8 == IMPULSES or (case.dtype in HALF and _is_long(case))
+
+
+def _is_long(case: Case) -> bool:
+    return 2 * terms(case) > _exact(case)
+
+
+def _exact(case: Case) -> int:
+    """The integer up to which all integers are exact."""
+    return 1 << BITS[case.dtype]
+
+
 def _impulses(
     case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
 ) -> dict[str, Array]:
     """Operands of which no sum has more than two products, so that they may be long."""
-    bits = _EXACT[case.dtype].bit_length() - 1
     found = {}
     for name, shape in shapes.items():
-        width = bits // 2 if name in _IMAGES else bits - bits // 2 - 1
-        values = rng.integers(1, 2**width, shape) * rng.choice([-1, 1], shape)
+        values = rng.integers(1, 2 ** _width(case, name), shape) * rng.choice(
+            [-1, 1], shape
+        )
         if name in _IMAGES and values.size:
             kept = np.zeros(values.size, bool)
             kept[int(rng.integers(values.size))] = True
@@ -187,14 +199,26 @@ def _impulses(
     return found
 
 
+def _width(case: Case, name: str) -> int:
+    """The bits of an operand: any two of them make a product that leaves one free."""
+    bits, turn = BITS[case.dtype], case.seed // 8 % 4
+    if case.dtype in HALF and turn:  # so few that one operand has most, in turn
+        wide = ("x", "dy", "w")[turn - 1]
+        return bits - 2 if name.removeprefix("dd") == wide else 1
+    return bits // 2 if name in _IMAGES else bits - bits // 2 - 1
+
+
 def _scaled(case: Case, values: Array) -> Array:
     """Returns numbers that are not summed, of one of three magnitudes; exact."""
-    return (values * (1.0, 2.0**20, 2.0**-20)[case.seed % 3]).astype(case.dtype)
+    shift = 4.0 if case.dtype == "float16" else 20.0  # which has 5 bits for exponents
+    exponent = (0.0, shift, -shift)[case.seed % 3]
+    scaled: Array = (values * 2.0**exponent).astype(case.dtype)
+    return scaled
 
 
 def _magnitude(case: Case) -> tuple[int, float]:
     """Returns the largest integer to draw, and the power of two to multiply by."""
-    most = math.isqrt(_EXACT[case.dtype] // (2 * terms(case)))
+    most = math.isqrt(_exact(case) // (2 * terms(case)))
     if most < 1:
         raise ArgumentError(
             f"check: {too_large(case)}\n  Use a smaller shape, or a wider dtype."
@@ -207,8 +231,11 @@ def _magnitude(case: Case) -> tuple[int, float]:
 
 def too_large(case: Case) -> str | None:
     """Returns why a case cannot be judged, None if it can."""
-    if 2 * terms(case) > _EXACT[case.dtype]:
+    if _is_long(case) and not (case.kind in CONV and case.dtype in HALF):
         return f"{terms(case)} terms are too many to be exact in {case.dtype}"
+    count = math.prod(case.x_shape)
+    if case.kind == "max_pool" and count > 2 * _exact(case):
+        return f"{case.dtype} has no {count} different integers"
     size = sum(math.prod(shape) for shape in _shapes(case).values())
     if size > _NUMBERS:
         return f"{size} numbers are more than the {_NUMBERS} that are judged"
@@ -229,6 +256,10 @@ def terms(case: Case) -> int:
 
 def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]:
     """Returns the right results of a function, in the order of its outputs."""
+    if case.dtype in HALF:  # which the reference has not
+        wide = {name: array.astype("float64") for name, array in operands.items()}
+        right = expected(replace(case, dtype="float64"), function, wide)
+        return tuple(result.astype(numpy_dtype(case.dtype)) for result in right)
     given = dict(operands)
     if case.images is None:
         given = {n: a[None] if n in _IMAGES else a for n, a in given.items()}
@@ -248,14 +279,15 @@ _IMAGES: Final = ("x", "dy", "ddx")
 def op_of(case: Case) -> Any:
     """Returns the forward op of a case; it takes images, one if the case has none."""
     batched = replace(case, images=case.images or (0 if case.images == 0 else 1))
-    x = ops.TensorType(batched.x_shape, case.dtype)
+    dtype = "float64" if case.dtype in HALF else case.dtype
+    x = ops.TensorType(batched.x_shape, dtype)
     window: dict[str, Any] = {
         "stride": case.stride,
         "padding": case.padding,
         "dilation": case.dilation,
     }
     if case.kind in CONV:
-        w = ops.TensorType(batched.w_shape, case.dtype)
+        w = ops.TensorType(batched.w_shape, dtype)
         window |= {"groups": case.groups, "flip": case.flip, "layout": case.layout}
         if case.kind == "conv":
             return ops.conv_op("check", x, w, **window)

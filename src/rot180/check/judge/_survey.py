@@ -9,6 +9,7 @@ import numpy as np
 
 from rot180.check.cases import (
     CORE,
+    DTYPES,
     KINDS,
     LOUD,
     OUTPUTS,
@@ -68,7 +69,7 @@ class Survey:
         """Takes down what the subject, or the caller, says that it does not have."""
         self.unsupported |= self.runner.unsupported
         self.unsupported |= dict.fromkeys(lacking, "left out as asked")
-        left_out = {"float32", "float64"} - set(dtypes)
+        left_out = {*DTYPES} - set(dtypes)
         features = {n for n in self.unsupported if n not in OUTPUTS} | left_out
         for function in OUTPUTS:
             self.skipped[function] = set(features)
@@ -224,10 +225,9 @@ class Survey:
         if why is None:
             return None
         is_slip = _is_slip(call(base, function))
-        for other in variants(case, declared=not is_slip):
+        for other in variants(case, self.skipped[function], declared=not is_slip):
             if function in self.given_up:
                 return why
-            other = without(other, self.skipped[function])
             if other.features() & self.skipped[function]:
                 continue
             if self._refusal(other, function, call(other, function)) is None:

@@ -122,7 +122,7 @@ for result, copy in zip(results, copies):
 # but for the rounding of the additions.
 got = np.asarray($call)
 of_dx, of_dy = got.sum(dtype="float64"), dy.sum(dtype="float64")
-eps = np.finfo("$dtype").eps
+eps = $finfo.finfo("$dtype").eps
 allowed = 64 * eps * abs(dy).sum(dtype="float64")
 print("dx:", got, "sum of dx:", of_dx, "sum of dy:", of_dy, sep="\\n")
 assert abs(of_dx - of_dy) <= allowed, f"{of_dx} is not {of_dy}"
@@ -137,6 +137,7 @@ def _filled(failure: Failure, name: str, seconds: float) -> Lines:
         "chosen": lambda: _call_for(failure, output),
         "wanted": lambda: literal(shape(case, output)),
         "dtype": lambda: case.dtype,
+        "finfo": lambda: "ml_dtypes" if case.dtype == "bfloat16" else "np",
         "seconds": lambda: f"{seconds:g}",
     }
     given = {field: get() for field, get in fields.items() if f"${field}" in text}

@@ -10,24 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rot180.check.judge import Finding, Tally
+from rot180.check.report import _words as words
 from rot180.check.report._causes import causes
 from rot180.check.report._report import Report
-from rot180.check.report._words import (
-    also,
-    call,
-    diagnoses,
-    exit_status,
-    facts,
-    lists,
-    messages,
-    plural,
-    remark,
-    rows,
-    scripts,
-    title,
-    verdict,
-    worked_out,
-)
 from rot180.check.subjects import Array
 
 __all__ = ["FORMAT", "file_names", "to_json", "to_markdown", "write_reproductions"]
@@ -62,7 +47,7 @@ def to_json(report: Report) -> str:
 def _report(report: Report) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "verdict": verdict(report),
+        "verdict": words.verdict(report),
         "status": report.status,
         "subject": report.subject,
         "versions": dict(report.versions),
@@ -97,19 +82,19 @@ def _tallies(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
 def _finding(finding: Finding) -> dict[str, Any]:
     failure = finding.failure
     return {
-        "title": title(finding),
+        "title": words.title(finding),
         "function": failure.function,
         "output": failure.output,
         "reason": failure.reason,
         "message": failure.message,
-        "remark": remark(failure),
+        "remark": words.remark(failure),
         "law": failure.law,
         "count": finding.count,
-        "call": call(failure.case, failure.function, tuple(failure.operands)),
+        "call": words.call(failure.case, failure.function, tuple(failure.operands)),
         "case": asdict(failure.case),
         "first": asdict(finding.first),
         "formula": finding.formula,
-        "cell": worked_out(failure),
+        "cell": words.worked_out(failure),
         "operands": {name: _array(a) for name, a in failure.operands.items()},
         "expected": _array(failure.expected),
         "got": _array(failure.got),
@@ -148,33 +133,34 @@ def to_markdown(report: Report, files: Sequence[str] = ()) -> str:
 
 
 def _markdown(report: Report, files: Sequence[str]) -> Iterator[str]:
-    first, *others = verdict(report)
+    first, *others = words.verdict(report)
     yield from (f"## {_inline(first)}", "")
     yield from (f"**{_inline(line)}**  " for line in others)
-    yield f"{exit_status(report)}"
+    yield f"{words.exit_status(report)}"
     yield ""
     yield (
         f"rot180 check {_inline(report.subject)}: profile {report.profile}, seed "
         f"{report.seed}, {', '.join(report.dtypes)}; "
-        f"{plural(report.configurations, 'configuration')}, {report.seconds:.1f} s. "
+        f"{words.plural(report.configurations, 'configuration')}, "
+        f"{report.seconds:.1f} s. "
         f"{_inline(report.arithmetic[:1].upper() + report.arithmetic[1:])}."
     )
     versions = (f"{name} {text}" for name, text in report.versions.items())
     yield f"Versions: {_inline(', '.join(versions))}."
     if report.tallies:
         yield from ("", *_table(report))
-    for heading, lines in lists(report):
+    for heading, lines in words.lists(report):
         yield from ("", f"{heading}:", "")
         yield from (f"- {_inline(line)}" for line in lines)
     places = dict(zip(map(id, report.findings), files, strict=False))
     for group in causes(report.findings):
         yield from ("", *_section(group, [places.get(id(f), "") for f in group]))
     if report.findings and not files:
-        yield from ("", _inline(scripts("--reproductions DIR")))
+        yield from ("", _inline(words.scripts("--reproductions DIR")))
 
 
 def _table(report: Report) -> Iterator[str]:
-    header, *body = rows(report)
+    header, *body = words.rows(report)
     yield f"| {' | '.join(header)} |"
     yield f"|---|{'---:|' * (len(header) - 2)}---|"
     for row in body:
@@ -184,19 +170,24 @@ def _table(report: Report) -> Iterator[str]:
 def _section(group: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
     finding, *others = group
     failure = finding.failure
-    yield f"### {_inline(title(finding))}"
+    yield f"### {_inline(words.title(finding))}"
     yield ""
-    for text in messages(failure):
+    for text in words.messages(failure):
         yield from (_inline(text), "")
-    for line in diagnoses(finding):
+    for line in words.diagnoses(finding):
         yield f"- diagnosis: {_inline(line)}"
     if finding.diagnoses:
         yield ""
-    smallest = call(failure.case, failure.function, tuple(failure.operands))
-    lines = [smallest, f"# {facts(failure)}", finding.formula, worked_out(failure)]
+    smallest = words.call(failure.case, failure.function, tuple(failure.operands))
+    lines = [
+        smallest,
+        f"# {words.facts(failure)}",
+        finding.formula,
+        words.worked_out(failure),
+    ]
     yield from _fenced("text", "\n".join(line for line in lines if line))
     told = {
-        "Of the same cause": list(map(also, others)),
+        "Of the same cause": list(map(words.also, others)),
         "Reproduction": [file for file in files if file],
     }
     for heading, items in told.items():

@@ -13,26 +13,9 @@ from typing import Final
 from rich.console import Console
 
 from rot180.check.judge import Finding
+from rot180.check.report import _words as words
 from rot180.check.report._causes import causes
 from rot180.check.report._report import Report
-from rot180.check.report._words import (
-    also,
-    call,
-    diagnoses,
-    exit_status,
-    facts,
-    first_wrong,
-    lists,
-    messages,
-    plural,
-    rows,
-    scripts,
-    slices,
-    title,
-    told,
-    verdict,
-    worked_out,
-)
 from rot180.check.subjects import number
 
 __all__ = ["finding_text", "show"]
@@ -59,24 +42,26 @@ def show(
         brief: Whether a line for each finding is enough.
         option: How reproductions are asked for, which is said where there are none.
     """
-    for line in verdict(report):
+    for line in words.verdict(report):
         _print(console, line)
     if brief:
         _brief(console, report, diagnosis=diagnosis)
     else:
         _in_full(console, report, diagnosis=diagnosis, files=files)
         if report.findings and not files:
-            _print(console, scripts(option))
+            _print(console, words.scripts(option))
         elif not report.findings:
             _print(console, "")
-    _print(console, exit_status(report))
+    _print(console, words.exit_status(report))
 
 
 def _brief(console: Console, report: Report, *, diagnosis: bool) -> None:
     for place, group in enumerate(causes(report.counted), 1):
         more = f", and {len(group) - 1} more by one cause" if len(group) > 1 else ""
-        known = told(group[0], diagnosis=diagnosis)
-        _print(console, f"{place}. {title(group[0])}{more}{known and ': '}{known}")
+        known = words.told(group[0], diagnosis=diagnosis)
+        _print(
+            console, f"{place}. {words.title(group[0])}{more}{known and ': '}{known}"
+        )
 
 
 def _in_full(
@@ -86,13 +71,13 @@ def _in_full(
         _print(console, line)
     if report.tallies:
         _print(console, "\n" + _table(report, console.width), wrap=console.width < 80)
-    for heading, lines in lists(report):
+    for heading, lines in words.lists(report):
         _print(console, f"\n{heading}:")
         for line in lines:
             _print(console, line, indent=_INDENT)
     groups = causes(report.findings)
     number = itertools.count(1)
-    of = plural(len(causes(report.counted)), "finding")
+    of = words.plural(len(causes(report.counted)), "finding")
     places = dict(zip(map(id, report.findings), files, strict=False))
     for group in groups:
         is_counted = group[0] in report.counted
@@ -133,7 +118,7 @@ def _rule(console: Console, text: str) -> None:
 def _head(report: Report) -> Iterator[str]:
     yield f"rot180 check {report.subject}"
     dtypes = ", ".join(report.dtypes)
-    count = plural(report.configurations, "configuration")
+    count = words.plural(report.configurations, "configuration")
     profile = f"profile {report.profile}, seed {report.seed}, {dtypes}"
     yield f"{profile}: {count} in {report.seconds:.1f} s"
     yield ", ".join(f"{name} {text}" for name, text in report.versions.items())
@@ -143,7 +128,7 @@ def _head(report: Report) -> Iterator[str]:
 
 def _table(report: Report, width: int) -> str:
     """The table by function; a line for each where it is wider than the terminal."""
-    header, *body = rows(report)
+    header, *body = words.rows(report)
     sizes = [max(map(len, column)) for column in zip(header, *body, strict=True)]
     if sum(sizes) + 3 * len(sizes) - 1 > width:
         return "\n".join(_told(header, row) for row in body)
@@ -172,17 +157,17 @@ def finding_text(group: Sequence[Finding]) -> str:
 
 def _group(console: Console, group: Sequence[Finding], *, diagnosis: bool) -> None:
     _finding(console, group[0], diagnosis=diagnosis)
-    others = [also(finding, diagnosis=diagnosis) for finding in group[1:]]
+    others = [words.also(finding, diagnosis=diagnosis) for finding in group[1:]]
     _section(console, "of the same cause", others)
 
 
 def _finding(console: Console, finding: Finding, *, diagnosis: bool) -> None:
     failure = finding.failure
-    _print(console, title(finding))
-    for text in messages(failure):
+    _print(console, words.title(finding))
+    for text in words.messages(failure):
         _print(console, text, indent=_INDENT)
     if diagnosis:
-        _section(console, "diagnosis", diagnoses(finding))
+        _section(console, "diagnosis", words.diagnoses(finding))
     _section(console, "smallest", _smallest(finding))
     _section(console, "formula", finding.formula.split("\n"))
     _section(console, "first wrong", _first(finding))
@@ -200,27 +185,27 @@ def _section(console: Console, name: str, lines: Iterable[str]) -> None:
 
 
 def _first(finding: Finding) -> Iterator[str]:
-    failure, at = finding.failure, first_wrong(finding.failure)
+    failure, at = finding.failure, words.first_wrong(finding.failure)
     if at is None or failure.got is None or failure.expected is None:
         return
     got, right = number(failure.got[at]), number(failure.expected[at])
     yield f"{failure.output}{list(at)} is {got}, and should be {right}"
-    yield from worked_out(failure).split("\n")
+    yield from words.worked_out(failure).split("\n")
 
 
 def _smallest(finding: Finding) -> Iterator[str]:
     failure = finding.failure
-    smallest = call(failure.case, failure.function, tuple(failure.operands))
+    smallest = words.call(failure.case, failure.function, tuple(failure.operands))
     yield smallest
-    yield facts(failure)
-    seen = call(finding.first, failure.function, tuple(failure.operands))
+    yield words.facts(failure)
+    seen = words.call(finding.first, failure.function, tuple(failure.operands))
     if (seen, finding.first.x_shape) != (smallest, failure.case.x_shape):
         yield f"first seen as {seen}, x {finding.first.x_shape}"
 
 
 def _arrays(console: Console, finding: Finding) -> None:
     """Prints what came beside what is right."""
-    found = slices(finding.failure)
+    found = words.slices(finding.failure)
     if found is None:
         return
     part, got, expected = found

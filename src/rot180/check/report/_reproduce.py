@@ -191,6 +191,7 @@ def _imports(calls: Sequence[Failure]) -> str:
     failure = calls[0]
     names = {
         "faulthandler": failure.reason == "timeout",
+        "ml_dtypes": failure.case.dtype == "bfloat16",
         "inspect": any(map(_neutral, calls)),
         "os": _is_from_heap(failure),
         "sys": _is_from_heap(failure),
@@ -203,7 +204,7 @@ def _is_from_heap(failure: Failure) -> bool:
     """Whether a result looks like the bytes with which glibc fills memory."""
     if failure.got is None or failure.reason not in ("values", "nan"):
         return False
-    return bool(np.any(np.abs(failure.got) > 1e30))
+    return bool(np.any(np.abs(failure.got).astype("float64") > 1e30))
 
 
 def _neutral(failure: Failure) -> list[str]:

@@ -63,32 +63,29 @@ def plural(count: int, name: str) -> str:
 
 def fault(failure: Failure) -> str:
     """Returns what is wrong in a few words: `conv_backward: dw is wrong`."""
-    name, output = failure.function, failure.output or "the result"
-    match failure.reason:
-        case "values":
-            return f"{name}: {output} is wrong"
-        case "nan":
-            return f"{name}: {output} holds NaN"
-        case "shape":
-            return f"{name}: {output} has the wrong shape"
-        case "dtype":
-            return f"{name}: {output} has the wrong dtype"
-        case "type":
-            return f"{name}: {output} is not what it should be"
-        case "raised":
-            return f"{name} raises an error"
-        case "died":
-            return f"{name} ends the process"
-        case "timeout":
-            return f"{name} does not return"
-        case "wrote" if output == EARLIER:
-            return f"{name} changes {output}"
-        case "wrote":
-            return f"{name} changes its operand {failure.output}".rstrip()
-        case "repeat":
-            return f"{name} gives other bits when it is called again"
-        case "invalid":
-            return f"{name} accepts invalid input"
+    output = failure.output or "the result"
+    if failure.reason == "wrote" and failure.output != EARLIER:
+        return f"{failure.function} changes its operand {failure.output}".rstrip()
+    of_call = failure.reason in _CALLS
+    what = (_CALLS if of_call else _RESULTS)[failure.reason].format(output)
+    return f"{failure.function}{'' if of_call else f': {output}'} {what}"
+
+
+_CALLS: Final = {
+    "raised": "raises an error",
+    "died": "ends the process",
+    "timeout": "does not return",
+    "wrote": "changes {}",
+    "repeat": "gives other bits when it is called again",
+    "invalid": "accepts invalid input",
+}
+_RESULTS: Final = {
+    "values": "is wrong",
+    "nan": "holds NaN",
+    "shape": "has the wrong shape",
+    "dtype": "has the wrong dtype",
+    "type": "is not what it should be",
+}
 
 
 def title(finding: Finding) -> str:

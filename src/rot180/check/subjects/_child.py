@@ -100,9 +100,9 @@ def _is_killed(path: Path, entry: bytes, but: int) -> bool:
 
 def _serve(channel: Channel) -> None:
     process = os.getpid()
-    number, spec = channel.receive()
+    number, (spec, conv, backward) = channel.receive()
     sys.argv = [spec]
-    answer, subject = _load(spec)
+    answer, subject = _load(spec, conv, backward)
     _send(channel, process, (number, answer))
     earlier = Earlier()
     while subject is not None:
@@ -118,10 +118,12 @@ def _send(channel: Channel, process: int, message: tuple[int, Any]) -> None:
     channel.send(message)
 
 
-def _load(spec: str) -> tuple[Facts | str, Subject | None]:
+def _load(
+    spec: str, conv: str | None, backward: str | None
+) -> tuple[Facts | str, Subject | None]:
     """The facts to report, or what prevents the subject's use."""
     try:
-        subject = load(spec)
+        subject = load(spec, conv, backward)
     except Rot180Error as error:
         return str(error), None
     except BaseException as error:

@@ -6,19 +6,20 @@ The same for a subject in a child process and for one in this process.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from rot180.check.cases import OUTPUTS
+from rot180.check.cases import OUTPUTS, numpy_dtype
 from rot180.check.subjects._outcome import (
     EARLIER,
     Array,
     Outcome,
     Unsupported,
     Values,
+    is_number,
     printable,
 )
 from rot180.check.subjects._poison import fill
@@ -32,8 +33,6 @@ _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
 _NAMED: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 # How the operands of a call may lie.
 MEMORY: Final = ("plain", "fortran", "strided")
-# Numbers that can be compared; arrays of anything else are named in words.
-_KINDS: Final = "biufc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ def invoke(
     if function is None:
         return Unsupported(f"there is no {call.function}")
     copies = [(name, _copy(value, call.memory)) for name, value in call.arguments]
-    fitted = _fit(subject.signatures[call.function], call, copies)
+    fitted = _fit(function, subject.signatures[call.function], call, copies)
     if isinstance(fitted, Unsupported):
         return fitted
     positional, named = fitted
@@ -143,11 +142,15 @@ def _same_bits(old: Array, new: Array) -> bool:
 
 
 def _fit(
-    signature: inspect.Signature | None, call: Call, arguments: list[tuple[str, Any]]
-) -> tuple[list[Any], dict[str, Any]] | Unsupported:
-    """The arguments as the function takes them; all where that is not known."""
+    function: Callable[..., Any],
+    signature: inspect.Signature | None,
+    call: Call,
+    arguments: list[tuple[str, Any]],
+) -> tuple[Sequence[Any], dict[str, Any]] | Unsupported:
+    """The arguments as the function takes them; what is not neutral if not known."""
     if signature is None:
-        return [value for _, value in arguments], dict(call.options)
+        told = {n: v for n, v in call.options.items() if n not in call.droppable}
+        return [value for _, value in arguments], told
     known = signature.parameters
     kinds = [parameter.kind for parameter in known.values()]
     anywhere = Parameter.VAR_POSITIONAL in kinds
@@ -164,10 +167,22 @@ def _fit(
         elif name not in call.droppable | absent:
             return Unsupported(f"{call.function} has no parameter {name!r}")
     try:
-        signature.bind(*positional, **named)
+        bound = signature.bind(*positional, **named)
     except TypeError as error:
         return Unsupported(f"{call.function} needs what it is not given: {error}")
+    if not _takes(function, positional, named):
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
     return positional, named
+
+
+def _takes(function: Callable[..., Any], positional: Any, named: Any) -> bool:
+    """Whether what stands around a function, as a compiler's, takes such arguments."""
+    try:
+        inspect.signature(function, follow_wrapped=False).bind(*positional, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def _read(function: str, result: Any) -> tuple[Array | str | None, ...]:
@@ -196,19 +211,31 @@ def _read_one(value: Any) -> Array | str | None:
     if isinstance(value, np.generic | int | float | complex):
         return "a number, not an array"
     try:
-        for step in ("detach", "cpu"):  # a tensor with a graph, or on a device
-            value = getattr(value, step, lambda same=value: same)()
-        if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
-            value = np.from_dlpack(value)
-        if not hasattr(value, "__array__"):
-            return _kind(value)
-        array: Array = np.asarray(value)
+        array = _array(value)
     except Exception as error:
         return printable(f"{_kind(value)} that NumPy cannot read: {error}")
-    if array.dtype.kind not in _KINDS:
+    if array is None:
+        return _kind(value)
+    if not is_number(array.dtype):
         kind = "objects" if array.dtype.kind == "O" else printable(str(array.dtype))
         return f"an array of {kind}"
     return array
+
+
+def _array(value: Any) -> Array | None:
+    """What NumPy reads of a value: of a tensor with a graph, or on a device, too."""
+    for step in ("detach", "cpu", "get", "numpy"):
+        if isinstance(value, np.ndarray):
+            break
+        if step == "numpy" and str(getattr(value, "dtype", "")) == "torch.bfloat16":
+            value = value.float().numpy().astype(numpy_dtype("bfloat16"))
+            break
+        take = getattr(value, step, None)
+        if callable(take) and not isinstance(value, Mapping):
+            value = take()
+    if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
+        value = np.from_dlpack(value)
+    return np.asarray(value) if hasattr(value, "__array__") else None
 
 
 def _kind(value: Any) -> str:

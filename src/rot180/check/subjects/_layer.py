@@ -13,11 +13,13 @@ its text can stand in a script.
 """
 
 import inspect
-import sys
 import types
 from typing import Any
 
 import numpy as np
+
+from rot180.check.subjects._frameworks import Torch
+from rot180.check.subjects._roles import ALIASES, NEUTRAL, plain
 
 # What classes call their parameters, arrays and gradients. Small and capital letters
 # and underscores make no difference.
@@ -37,15 +39,12 @@ PARAMETERS = {
         *("kernel_size", "filter_size", "kernel", "ksize", "k", "f", "kernel_shape"),
         *("filter_shape", "filter", "k_size", "f_size", "kernel_dim", "filter_dim"),
     ),
-    "stride": ("stride", "strides", "s"),
-    "padding": ("padding", "pad", "p", "pads", "paddings"),
-    "dilation": ("dilation", "dilation_rate", "dilations", "d"),
-    "groups": ("groups", "group", "n_groups", "num_groups", "g"),
+    **{name: ALIASES[name] for name in ("stride", "padding", "dilation", "groups")},
     "bias": ("bias", "use_bias", "has_bias", "with_bias", "bias_term"),
     "dtype": ("dtype",),
 }
 WEIGHTS = ("weight", "weights", "w", "kernel", "kernels", "filters", "filter")
-BIASES = ("bias", "b", "biases")
+BIASES = ALIASES["b"]
 INPUTS = ("x", "input", "inputs", "in", "aprev", "a", "prev")
 GRADIENTS = (
     "d{}",
@@ -56,7 +55,6 @@ GRADIENTS = (
     "{}gradients",
     "dl{}",
 )
-NEUTRAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 def adapt(layer: type) -> types.SimpleNamespace:
@@ -83,7 +81,7 @@ def adapt(layer: type) -> types.SimpleNamespace:
     def conv(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
         with _Refusing(layer, values(w, options)):
             made = build(x, w, b, options)
-            return made(_tensor(x)).detach() if automatic else made.forward(x)
+            return made(Torch.of(x)).detach() if automatic else made.forward(x)
 
     def conv_backward(dy: Any, x: Any, w: Any, **options: Any) -> Any:
         with _Refusing(layer, values(w, options)):
@@ -108,21 +106,17 @@ def is_automatic(layer: Any) -> bool:
 _MODULE = "torch.nn.modules.module.Module"
 
 
-def _tensor(array: Any) -> Any:
-    return sys.modules["torch"].from_numpy(array)
-
-
 def _differentiated(made: Any, dy: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
     """The gradients that `backward` of the output leaves in the leaves."""
-    images = _tensor(x).requires_grad_()
-    made(images).backward(_tensor(dy))
+    images = Torch.of(x).requires_grad_()
+    made(images).backward(Torch.of(dy))
     return _gradients(made, images.grad, w)
 
 
 def takes_arrays(layer: type) -> bool:
     """Whether the constructor is of the form `Conv(W, b, stride, pad)`."""
-    names = [_plain(name) for name in inspect.signature(layer).parameters]
-    strides = {_plain(name) for name in PARAMETERS["stride"]}
+    names = [plain(name) for name in inspect.signature(layer).parameters]
+    strides = {plain(name) for name in PARAMETERS["stride"]}
     arrays = len(names) > 1 and names[0] in WEIGHTS and names[1] in BIASES
     return arrays and bool(strides & set(names))
 
@@ -146,12 +140,8 @@ def hyper_parameters(layer: type) -> dict[str, str]:
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
 def _is_in(name: str, aliases: tuple[str, ...]) -> bool:
-    return _plain(name) in map(_plain, aliases)
+    return plain(name) in map(plain, aliases)
 
 
 def _check_method(layer: type, method: str) -> None:
@@ -268,11 +258,11 @@ def _slots(made: Any) -> list[tuple[Any, str, Any]]:
 
 def _find(made: Any, names: tuple[str, ...]) -> tuple[Any, str, Any] | None:
     """The first slot among `names` with an array, or what holds one as `data`."""
-    plain: dict[str, tuple[Any, str, Any]] = {}
+    known: dict[str, tuple[Any, str, Any]] = {}
     for slot in _slots(made):
         if hasattr(getattr(slot[2], "data", slot[2]), "shape"):
-            plain.setdefault(_plain(slot[1]), slot)
-    return next((plain[name] for name in names if name in plain), None)
+            known.setdefault(plain(slot[1]), slot)
+    return next((known[name] for name in names if name in known), None)
 
 
 def _set(made: Any, names: tuple[str, ...], value: Any) -> None:
@@ -291,13 +281,16 @@ def _set(made: Any, names: tuple[str, ...], value: Any) -> None:
             "belongs, (out channels, in channels / groups, *kernel size)"
         )
     if is_automatic(type(made)):
-        value = _tensor(value)
+        value = Torch.of(value)
     if wrapped:
         old.data = value
     elif isinstance(holder, dict):
         holder[name] = value
     else:
-        setattr(holder, name, value)
+        try:
+            setattr(holder, name, value)
+        except AttributeError:  # a property that is only read
+            old[...] = value
 
 
 def _gradients(made: Any, dx: Any, w: Any) -> tuple[Any, Any, Any]:
@@ -312,7 +305,7 @@ def _gradients(made: Any, dx: Any, w: Any) -> tuple[Any, Any, Any]:
 
 def _left(made: Any) -> Any:
     """What `backward` left as gradient of the input, an array or not."""
-    left = {_plain(name): value for _, name, value in _slots(made)}
+    left = {plain(name): value for _, name, value in _slots(made)}
     forms = (form.format(name) for name in INPUTS for form in GRADIENTS)
     return next((left[name] for name in forms if left.get(name) is not None), None)
 
@@ -329,7 +322,7 @@ def _gradient(made: Any, names: tuple[str, ...]) -> Any:
     for table in ("grads", "gradients", "grad"):
         held = getattr(made, table, None)
         for key, value in held.items() if isinstance(held, dict) else ():
-            if _plain(str(key)) in names:
+            if plain(str(key)) in names:
                 return value
     forms = ", ".join(form.format("_" + names[0]) for form in GRADIENTS)
     raise NotImplementedError(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from rot180.check.adapters import READY, module_name
 from rot180.errors import DataError
 
-__all__ = ["Location", "find", "glue", "source_of"]
+_IMPORT: Final = re.compile(
+    r"^from rot180\.check\.subjects\.(_\w+) import (?:\([^)]*\)|.*)\n", re.MULTILINE
+)
+__all__ = ["Location", "find", "glue", "named_in", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +72,7 @@ class Location:
         Raises:
             DataError: The module does not have it.
         """
-        if not self.attribute:
-            return module
-        try:
-            return reduce(getattr, self.attribute.split("."), module)
-        except AttributeError as error:
-            public = [name for name in vars(module) if not name.startswith("_")]
-            raise DataError(
-                f"{self.spec}: {error}\n  It has {', '.join(public) or 'no names'}."
-            ) from error
+        return named_in(module, self.attribute, self.spec)
 
     @property
     def source(self) -> str:
@@ -99,6 +96,29 @@ class Location:
                 "spec.loader.exec_module(subject)",
             )
         return *path, f"import {self.name} as subject"
+
+
+def named_in(holder: Any, path: str, spec: str = "") -> Any:
+    """Returns what a name, perhaps with dots, means in a module or class.
+
+    Args:
+        holder: The module or class.
+        path: The name; empty for the holder itself.
+        spec: What the user wrote, if it is more than the name.
+
+    Raises:
+        DataError: There is no such name.
+    """
+    try:
+        return reduce(getattr, path.split("."), holder) if path else holder
+    except AttributeError as error:
+        public = [name for name in dir(holder) if not name.startswith("_")]
+        near = difflib.get_close_matches(path, public, 3, 0.5)
+        nearest = f"The nearest is {near[0]!r}.  " if near else ""
+        raise DataError(
+            f"{spec or path}: {error}\n  {nearest}"
+            f"It has {', '.join(public) or 'no names'}."
+        ) from error
 
 
 def _embedded(name: str, text: str) -> tuple[str, ...]:
@@ -209,7 +229,7 @@ def glue(
         names: The functions to take from it.
         kept: Those that stay as they are; None where `subject` is made already.
     """
-    text = Path(str(adapter.__file__)).read_text("utf-8")
+    text = _text(Path(str(adapter.__file__)))
     name = adapter.__name__.rpartition("_")[2]
     lines = ["import types"]
     if kept is not None:
@@ -218,3 +238,9 @@ def glue(
     lines += [*_embedded(name, text), f"adapted = {name}.adapt({argument})"]
     lines += [f"subject.{own} = adapted.{own}" for own in names if own.islower()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _text(path: Path) -> str:
+    """The text of a form, and what it imports of ours in the place of the import."""
+    found = path.read_text("utf-8")
+    return _IMPORT.sub(lambda line: _text(path.with_name(f"{line[1]}.py")), found)

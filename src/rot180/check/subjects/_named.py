@@ -1,57 +1,70 @@
-"""Makes functions under other names, and on tensors, callable as plain functions.
+"""Makes functions of other forms callable as plain functions of our own names.
 
 Parameters are told by their names: `conv(image, kernel, pad)` is as good as
-`conv(x, w, padding)`. A function of PyTorch or JAX, a `torch.autograd.Function` or a
-`jax.custom_vjp`, gets arrays of its framework, and where nothing else computes its
-gradients they are those that the framework derives. It is the subject that imports the
-framework. This module needs nothing but NumPy, so that its text can stand in a
-script.
+`conv(x, w, padding)`. Three conventions of courses are known: options in a dictionary,
+`conv_forward_naive(x, w, b, conv_param) -> (out, cache)` with
+`conv_backward_naive(dout, cache) -> (dx, dw, db)`; a first parameter `A_prev`, by which
+the channels are the last axis of images, the filter has shape (r, s, c, k) and the bias
+(1, 1, 1, k); and `pool_forward(A_prev, hparameters, mode)` for both poolings. A
+function may also return `(out, backward)`, or be for one image or one plane of it.
+
+A function of PyTorch or JAX, a `torch.autograd.Function` or a `jax.custom_vjp`, gets
+arrays of its framework, and where nothing else computes its gradients they are those
+that the framework derives. It is the subject that imports the framework. This module
+needs nothing but NumPy, so that its text can stand in a script.
 """
 
-import inspect
-import sys
+import contextlib
+import functools
+import itertools
+import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-# Small letters, capital letters and underscores make no difference.
-ALIASES = {
-    "dy": ("dy", "dout", "grad", "gradoutput", "gradout", "dz", "g", "upstream"),
-    "x": (
-        *("x", "input", "inputs", "image", "images", "img", "a", "aprev", "data"),
-        *("inp", "xs", "signal"),
-    ),
-    "w": (
-        *("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "k"),
-        *("f", "filt"),
-    ),
-    "b": ("b", "bias", "biases"),
-    "cache": ("cache", "caches", "saved", "memory"),
-    "kernel_size": (
-        *("kernelsize", "poolsize", "size", "ksize", "kernel", "k", "window"),
-        *("windowsize", "pool", "f"),
-    ),
-    "stride": ("stride", "strides", "s"),
-    "padding": ("padding", "pad", "p", "pads", "paddings"),
-    "dilation": ("dilation", "dilations", "d", "dilationrate"),
-    "groups": ("groups", "group", "g", "ngroups"),
-}
-NEUTRAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False}
+from rot180.check.subjects._frameworks import Jax, Plain, Torch
+from rot180.check.subjects._roles import (
+    ALIASES,
+    NEUTRAL,
+    Function,
+    core,
+    is_function,
+    plain,
+)
+
 OPERANDS = {
     "conv": ("x", "w", "b"),
     "max_pool": ("x", "kernel_size"),
     "avg_pool": ("x", "kernel_size"),
     "relu": ("x",),
 }
-WORDS = {
-    "conv": ("conv", "correl"),
-    "max_pool": ("maxpool",),
-    "avg_pool": ("avgpool", "averagepool", "meanpool"),
-    "relu": ("relu",),
+# Gradients of a convolution one by one, by our own names.
+SINGLE = {
+    "conv_input_grad": ("dy", "w", "x_shape"),
+    "conv_weight_grad": ("dy", "x", "w_shape"),
 }
-OTHERS = ("transpose", "deconv", "backward", "grad", "back", "leaky", "bwd", "helper")
+# What the names of an operation's functions hold, without capitals and underscores.
+WORDS = {
+    "conv": "conv|correl|corr2d|crosscorr|xcorr",
+    "max_pool": "maxpool|^poolforward",
+    "avg_pool": "avgpool|averagepool|meanpool|^poolforward",
+    "relu": "relu",
+}
+OTHERS = "transpose|deconv|backward|grad|back|leaky|bwd|helper"
+MODES = {"max_pool": "max", "avg_pool": "average"}
+COURSE = re.compile(r"(conv|conv2d|max_?pool|max_?pool2d|pool|relu)_forward(\w*)")
+# Of several pairs of functions, such as conv_forward_naive and conv_forward_fast, the
+# first of these endings is taken, then the first in the order of the alphabet.
+ENDINGS = ("_naive", "", "_fast")
+# What a dictionary of a course has no place for.
+LIMITS = (
+    *("rank 1", "rank 3", "groups", "dilation", "flip", "layout", "ceil_mode"),
+    *("stride per dimension", "padding per dimension"),
+    *("padding per side", "negative padding", "padding by name"),
+    *("no image axis", "count_include_pad", "divisor_override"),
+)
 
 
 def adapt(
@@ -60,283 +73,357 @@ def adapt(
     """Returns what `module` has of convolution, pooling and ReLU, in one form.
 
     Args:
-        module: What has the functions as attributes, or the function itself.
-        conv: The name of the convolution; None to find the only candidate.
-        backward: The name of its backward pass.
+        module: What has the functions as attributes.
+        conv: The name of the convolution, or of another forward function, if it is told
+            by its name; None to find the only candidate of each operation.
+        backward: The name of its backward pass; None to find it.
     """
-    functions: dict[str, Any] = {}
-    for kind in OPERANDS:
-        named = conv if kind == "conv" else None
-        forward = find(module, kind) if named is None else getattr(module, named)
-        if forward is not None:
-            own = backward if kind == "conv" else None
-            functions |= _pair(kind, forward, _backward(module, forward, own))
-    if functions:
-        functions["UNSUPPORTED"] = {}
-    return types.SimpleNamespace(**functions)
+    made: dict[str, Any] = {}
+    tables = []
+    for kind in (_kind(conv or ""),) if conv or backward else OPERANDS:
+        name = conv or find(module, kind)
+        if name is not None:
+            pair = Pair(kind, module, name, backward)
+            made |= pair.functions()
+            tables += ["table" in pair.forward.roles] * (kind != "relu")
+    if made:
+        reason = "the form with a dictionary of numbers has no place for it"
+        made["UNSUPPORTED"] = dict.fromkeys(LIMITS if all(tables) else (), reason)
+    return types.SimpleNamespace(**made)
 
 
-def find(module: Any, kind: str) -> Any:
-    """Returns the only function of an operation, None for none or several."""
-    if callable(module):
-        return module if _means(kind, _name(module)) and fits(kind, module) else None
-    found = {
-        name: getattr(module, name)
-        for name in getattr(module, "__dict__", {})
-        if _means(kind, name) and _is_own(module, getattr(module, name))
-    }
-    found = {name: value for name, value in found.items() if fits(kind, value)}
-    return found.get(kind, next(iter(found.values())) if len(found) == 1 else None)
+def find(module: Any, kind: str) -> str | None:
+    """Returns the name of the function of an operation, None for none or several."""
+    names = candidates(module, kind)
+    courses = [name for name in names if COURSE.fullmatch(name)]
+    if courses:
+        return min(courses, key=_by_ending)
+    return kind if kind in names else names[0] if len(names) == 1 else None
+
+
+def candidates(module: Any, kind: str) -> list[str]:
+    """Returns the names of all functions that may be meant by an operation."""
+    named = [name for name in dir(module) if _means(kind, name)]
+    if kind == "conv" and not named:
+        named = ["forward"] * hasattr(module, "forward")
+    found = [name for name in named if _can_be(kind, module, name)]
+    return [name for name in found if name[0] != "_"] or found
+
+
+def _kind(name: str) -> str:
+    """The operation that a name speaks of, else the convolution."""
+    return next((kind for kind in OPERANDS if _means(kind, name)), "conv")
 
 
 def _means(kind: str, name: str) -> bool:
-    plain = _plain(name)
-    return any(word in plain for word in WORDS[kind]) and not any(
-        word in plain for word in OTHERS
-    )
+    text = plain(name)
+    return bool(re.search(WORDS[kind], text)) and not re.search(OTHERS, text)
 
 
-def _is_own(module: Any, value: Any) -> bool:
-    """Whether a module defines a function, and does not only import it."""
-    home = getattr(value, "__module__", None)
-    return not isinstance(module, types.ModuleType) or home == module.__name__
+def _by_ending(name: str) -> tuple[int, str]:
+    ending = COURSE.sub(r"\2", name)
+    return (*ENDINGS, ending).index(ending), name
 
 
-def fits(kind: str, function: Any) -> bool:
-    """Whether a function has parameters for the operands of an operation."""
+def _can_be(kind: str, module: Any, name: str) -> bool:
+    """Whether it is defined here, or by a course's name, and takes the operands."""
+    value = getattr(module, name)
+    if COURSE.fullmatch(name):
+        return _backward(module, name) is not None and _fits(kind, value, name)
+    home = getattr(core(value), "__module__", None)
+    own = not isinstance(module, types.ModuleType) or home == module.__name__
+    return (own or isinstance(value, functools.partial)) and _fits(kind, value)
+
+
+def _fits(kind: str, code: Any, name: str = "") -> bool:
+    """Whether a function has parameters for the operands, and needs nothing else."""
     try:
-        names = _parameters(function)
+        function = (
+            _forward(kind, code, name) if name else Function(code, OPERANDS[kind])
+        )
     except (TypeError, ValueError):
         return False
-    needed = [name for name in OPERANDS[kind] if name != "b"]
-    return needed == list(_roles(names, OPERANDS[kind]))[: len(needed)]
+    roles = function.roles
+    needed = {"x"} if "table" in roles and kind in MODES else {*OPERANDS[kind][:2]}
+    if name.startswith("pool_"):
+        needed |= {"mode"}
+    return needed <= roles.keys() and {*function.required} <= {*roles.values()}
 
 
-def is_function(value: Any) -> bool:
-    """Whether it is a subclass of `torch.autograd.Function`."""
-    names = (f"{b.__module__}.{b.__name__}" for b in getattr(value, "__mro__", ()))
-    return "torch.autograd.function.Function" in names
+def is_foreign(kind: str, code: Any) -> bool:
+    """Whether a function of our own name is not to be called as the others are.
 
-
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
-    if inspect.isclass(function) and not is_function(function):
-        raise TypeError("a class is no function")
-    code = function.forward if is_function(function) else function
-    known = dict(inspect.signature(code).parameters)
-    if is_function(function) and "setup_context" not in vars(function):
-        known.pop(next(iter(known)))  # ctx
-    return known
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
-
-
-def _roles(names: Any, wanted: tuple[str, ...]) -> dict[str, str]:
-    """Our names of a function's parameters, each with the function's own."""
-    roles: dict[str, str] = {}
-    for own in names:
-        for role in (*wanted, "cache", "stride", "padding", "dilation", "groups"):
-            if role not in roles and _plain(own) in ALIASES[role]:
-                roles[role] = own
-                break
-    return roles
-
-
-def _backward(module: Any, forward: Any, name: str | None) -> Any:
-    """The function that goes with a forward function; None where there is none."""
-    if name is not None:
-        return getattr(module, name)
-    own = getattr(forward, "__name__", "")
-    stem = own.removesuffix("_forward")
-    names = (f"{stem}_backward", f"{stem}_grad", f"{stem}_bwd", f"{stem}_back")
-    return next((getattr(module, n) for n in names if hasattr(module, n)), None)
-
-
-def _pair(kind: str, forward: Any, backward: Any) -> dict[str, Any]:
-    operands = OPERANDS[kind]
-    world = _world(kind, forward)
-    caches = backward is not None and "cache" in _roles(_parameters(backward), ())
-
-    def run(*arrays: Any, **options: Any) -> Any:
-        given = dict(zip(operands, arrays, strict=False))
-        y = _call(forward, operands, given, options, world)
-        return world.array(y[0] if caches and _many(y) else y)
-
-    def automatic(dy: Any, x: Any, *rest: Any, **options: Any) -> Any:
-        given = {"x": _images(x, dy), **dict(zip(operands[1:], rest, strict=False))}
-        if kind == "conv":
-            given["b"] = np.zeros(len(rest[0]), dy.dtype)
-        roles = _roles(_parameters(forward), operands)
-        leaves = [n for n in ("x", "w", "b") if n in given and n in roles]
-
-        def traced(*values: Any) -> Any:
-            traced = given | dict(zip(leaves, values, strict=True))
-            return _call(forward, operands, traced, options, world)
-
-        found = world.gradients(traced, dy, [given[n] for n in leaves])
-        return found[0] if kind != "conv" else (*found, None)[:3]
-
-    def explicit(dy: Any, x: Any, *rest: Any, **options: Any) -> Any:
-        given = {
-            "dy": dy,
-            "x": _images(x, dy),
-            **dict(zip(operands[1:], rest, strict=False)),
-        }
-        names = ("dy", *operands)
-        if caches:
-            given["cache"] = _call(forward, operands, given, options, world)[1]
-        found = _call(backward, names, given, options, world)
-        return tuple(map(world.array, found)) if _many(found) else world.array(found)
-
-    made = {kind: run}
-    if backward is not None:
-        made[f"{kind}_backward"] = explicit
-    elif world is not Plain:
-        made[f"{kind}_backward"] = automatic
-    return made
-
-
-def _images(x: Any, dy: Any) -> Any:
-    """The images, or some of the shape that average pooling is given instead."""
-    return np.ones(x, dy.dtype) if isinstance(x, tuple) else x
+    It takes arrays of a framework, or its options have other names, or more than the
+    operands has to be given.
+    """
+    if not _fits(kind, code):
+        return False
+    function = Function(code, OPERANDS[kind])
+    given = {*OPERANDS[kind][:2], *NEUTRAL}
+    told = {own for role, own in function.roles.items() if role in given}
+    other = any(role in NEUTRAL and role != own for role, own in function.roles.items())
+    unlike = other or {*function.required} - told or _returns_backward(code)
+    return bool(unlike) or _world(kind, function) is not Plain
 
 
 def _many(value: Any) -> bool:
     return isinstance(value, tuple | list)
 
 
-def _call(
-    function: Any,
-    operands: tuple[str, ...],
-    given: dict[str, Any],
-    options: dict[str, Any],
-    world: Any,
-) -> Any:
-    """Calls a function with operands and options where its parameters are."""
-    known = _parameters(function)
-    roles = _roles(known, operands)
-    values = {n: v for n, v in (given | options).items() if v is not None}
-    required = {n for n, own in roles.items() if known[own].default is _EMPTY}
-    if "b" in required - set(values) and "w" in given:
-        values["b"] = np.zeros(len(given["w"]), given["w"].dtype)
-    _refuse(_name(function), values, options, roles)
-    if "stride" in roles:
-        values.setdefault("stride", given.get("kernel_size", 1))
-    for name in required & set(NEUTRAL):
-        values.setdefault(name, NEUTRAL[name])
-    own = {roles[n]: world.of(v) for n, v in values.items() if n in roles}
-    if is_function(function):
-        return function.apply(*_in_order(known, own))
-    places = [n for n, p in known.items() if p.kind is p.POSITIONAL_ONLY and n in own]
-    return function(*[own.pop(n) for n in places], **own)
+def _backward(module: Any, forward: str) -> str | None:
+    """The name of what goes with a forward function; None where there is none."""
+    stem = forward.replace("_forward", "")
+    names = [forward.replace("forward", "backward"), forward.replace("fwd", "bwd")]
+    names += [f"{stem}_{word}" for word in ("backward", "grad", "bwd", "back")]
+    names += [f"{word}_{stem}" for word in ("backward", "grad")]
+    return next((n for n in names if n != forward and hasattr(module, n)), None)
 
 
-_EMPTY = inspect.Parameter.empty
+def _forward(kind: str, code: Any, name: str) -> Function:
+    """A forward function as its name says; a course's has a dictionary last."""
+    more = ("table", "mode") if COURSE.fullmatch(name) else ()
+    return Function(code, OPERANDS[kind], (*OPERANDS[kind], *more))
 
 
-def _refuse(
-    function: str, values: dict[str, Any], options: dict[str, Any], roles: Any
-) -> None:
-    """Raises NotImplementedError for values that the function cannot be given."""
-    for name, value in values.items():
-        if name in roles:
-            continue
-        if name == "b" and np.any(np.asarray(value)):
-            raise NotImplementedError(f"{function} has no bias")
-        if name in options and "cache" not in roles and value != NEUTRAL.get(name):
-            raise NotImplementedError(f"{function} has no parameter {name!r}")
+class Pair:
+    """A forward function and its backward pass, as functions of our own form.
+
+    Args:
+        kind: The operation.
+        module: What has them as attributes.
+        name: Of the forward function.
+        backward: Of its backward pass; None to find it.
+    """
+
+    def __init__(self, kind: str, module: Any, name: str, backward: str | None) -> None:
+        self.kind, self.module, self.operands = kind, module, OPERANDS[kind]
+        self.forward = _forward(kind, getattr(module, name), name)
+        self.backward: Function | None = None
+        if found := backward or _backward(module, name):
+            wanted = places = ("dy", *self.operands)
+            if COURSE.fullmatch(name) and backward is None:
+                places = ("dy", "cache")
+            self.backward = Function(getattr(module, found), wanted, places)
+        self.closes = self.backward is None and _returns_backward(self.forward.code)
+        self.caches = self.backward is not None and "cache" in self.backward.roles
+        self.last = "A_prev" in self.forward.signature.parameters
+        self.world = _world(kind, self.forward)
+        self.depth = None if kind == "conv" and not self._is_whole() else 0
+
+    def _is_whole(self) -> bool:
+        """Whether the form says that the function is for all images at once."""
+        return self.caches or self.closes or "table" in self.forward.roles
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Returns the functions by our own names."""
+        made: dict[str, Any] = {self.kind: self.run}
+        if self.forward.name == "conv":
+            single = (name for name in SINGLE if hasattr(self.module, name))
+            made |= {name: functools.partial(self.single, name) for name in single}
+        if self.backward is not None or self.closes:
+            made[f"{self.kind}_backward"] = self.explicit
+        elif self.world is not Plain:
+            made[f"{self.kind}_backward"] = self.automatic
+        return {name: self._scoped(function) for name, function in made.items()}
+
+    def _scoped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def scoped(*arrays: Any, **options: Any) -> Any:
+            with self.world.scope():
+                return function(*arrays, **options)
+
+        return scoped
+
+    def run(self, *arrays: Any, **options: Any) -> Any:
+        """The forward pass."""
+        given = dict(zip(self.operands, arrays, strict=False))
+        return self._out("y", self._answer(given, options)[0])
+
+    def automatic(self, dy: Any, x: Any, *rest: Any, **options: Any) -> Any:
+        """The gradients that the framework derives."""
+        given = self._given(dy, x, rest)
+        if self.kind == "conv":
+            given["b"] = np.zeros(len(rest[0]), dy.dtype)
+        leaves = [n for n in ("x", "w", "b") if n in given and n in self.forward.roles]
+
+        def traced(*values: Any) -> Any:
+            now = given | dict(zip(leaves, values, strict=True))
+            return self._answer(now, options)[0]
+
+        found = self.world.gradients(traced, dy, [given[n] for n in leaves])
+        return self._gradients(found)
+
+    def explicit(self, dy: Any, x: Any, *rest: Any, **options: Any) -> Any:
+        """The gradients of the backward function, or of what the forward one gives."""
+        given = self._given(dy, x, rest) | {"dy": dy}
+        if self.closes:
+            return self._gradients(self._answer(given, options)[1](self.world.of(dy)))
+        if self.caches:
+            given["cache"] = self._answer(given, options)[1]
+        elif self._depth(given, options):
+            return self._summed(given, options)
+        return self._gradients(self._call(self.backward, given, options))
+
+    def single(self, name: str, *arrays: Any, **options: Any) -> Any:
+        """One gradient of a convolution, by its own function."""
+        code = Function(getattr(self.module, name), SINGLE[name], SINGLE[name])
+        given = dict(zip(SINGLE[name], arrays, strict=True))
+        return self.world.array(self._call(code, given, options))
+
+    def _given(self, dy: Any, x: Any, rest: tuple[Any, ...]) -> dict[str, Any]:
+        """The operands; average pooling is given the shape of the images alone."""
+        images = np.ones(x, dy.dtype) if isinstance(x, tuple) else x
+        return {"x": images, **dict(zip(self.operands[1:], rest, strict=False))}
+
+    def _call(self, code: Any, given: dict[str, Any], options: Any) -> Any:
+        """What a function makes of operands of its own kind."""
+        return code({**given, "mode": MODES.get(self.kind)}, options, self._of)
+
+    def _of(self, name: str, value: Any) -> Any:
+        return self.world.of(_channels_last(name, value) if self.last else value)
+
+    def _answer(self, given: dict[str, Any], options: dict[str, Any]) -> Any:
+        """The forward function's result, and the cache or what gives the gradients."""
+        y = self._at(self._depth(given, options), given, options)
+        if not (self.caches or self.closes):
+            return (y[0] if _many(y) and y else y), None
+        if not _many(y) or len(y) != 2:
+            kind, name = type(y).__name__, self.forward.name
+            raise RuntimeError(f"{name} returned {kind}, not (out, cache)")
+        return y
+
+    def _depth(self, given: dict[str, Any], options: dict[str, Any]) -> int:
+        """Of how many leading axes the function takes one position; by trying."""
+        rank = np.ndim(given["x"])
+        if self.depth is None and rank == np.ndim(given["w"]):
+            for depth in range(3):
+                with contextlib.suppress(Exception):
+                    if self._at(depth, given, options).ndim == rank:
+                        self.depth = depth
+                        break
+        return self.depth or 0
+
+    def _at(self, depth: int, given: dict[str, Any], options: Any) -> Any:
+        """The forward pass, by calls for single images, or single planes."""
+        if not depth:
+            return self._call(self.forward, given, options)
+        parts: dict[Any, Any] = {}
+        for x, w, y in _places(depth, given):
+            own = given | {"x": given["x"][x], "w": given["w"][w]}
+            part = self._call(self.forward, own, options)
+            parts[y] = parts[y] + part if y in parts else part
+        if depth == 1:
+            return self.world.stack([*parts.values()])
+        rows = itertools.groupby(parts, lambda place: place[0])
+        stacked = [self.world.stack([parts[y] for y in row]) for _, row in rows]
+        return self.world.stack(stacked)
+
+    def _summed(self, given: dict[str, Any], options: dict[str, Any]) -> Any:
+        """The gradients, by calls for single images or planes."""
+        totals: list[Any] = [np.zeros_like(given[name]) for name in ("x", "w")]
+        db: Any = None
+        for x, w, y in _places(self.depth or 0, given):
+            own = {"x": given["x"][x], "w": given["w"][w], "dy": given["dy"][y]}
+            found = self._gradients(self._call(self.backward, given | own, options))
+            for total, place, part in zip(totals, (x, w), found, strict=False):
+                total[place] += np.asarray(part)
+            if self.depth == 1 and found[2] is not None:
+                db = found[2] if db is None else db + found[2]
+        return (*totals, db)
+
+    def _gradients(self, found: Any) -> Any:
+        """The gradients as they are read; None for a bias that there is not."""
+        if isinstance(found, dict):
+            found = _in_order(found)
+        if not _many(found):
+            return self._out("dx", found)
+        if self.kind != "conv":
+            return self._out("dx", found[0]) if len(found) == 1 else found
+        if len(found) == 2 and "b" not in self.forward.roles:
+            found = (*found, None)
+        return tuple(map(self._out, ("dx", "dw", "db", *found), found))
+
+    def _out(self, name: str, value: Any) -> Any:
+        """A result as it is read, with the channels where ours are."""
+        array = self.world.array(value)
+        if not self.last or not hasattr(array, "ndim"):
+            return array
+        if name == "db":
+            return np.ravel(array)
+        return array.transpose(3, 2, 0, 1) if name == "dw" else np.moveaxis(array, 3, 1)
 
 
-def _in_order(known: dict[str, inspect.Parameter], own: dict[str, Any]) -> list[Any]:
-    """What `apply` takes, which has no names; what is not given is the default."""
-    return [own.get(name, parameter.default) for name, parameter in known.items()]
+def _places(depth: int, given: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Where in x, w and y the operands and the result of each call lie."""
+    images, (filters, channels) = len(given["x"]), given["w"].shape[:2]
+    if depth == 1:
+        return (((n,), (), (n,)) for n in range(images))
+    every = itertools.product(range(images), range(filters), range(channels))
+    return (((n, c), (k, c), (n, k)) for n, k, c in every)
 
 
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def _channels_last(name: str, value: Any) -> Any:
+    """An operand with the channels as its last axis.
+
+    It is a view, so that what is written to it is noticed.
+    """
+    if name in ("x", "dy"):
+        return value.transpose(0, 2, 3, 1)
+    if name == "b":
+        return value.reshape(1, 1, 1, -1)
+    return value.transpose(2, 3, 1, 0) if name == "w" else value
 
 
-class Plain:
-    """Arrays of NumPy, as they are."""
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as the function takes it."""
-        return value
-
-    array = of
+def _in_order(found: dict[Any, Any]) -> list[Any]:
+    """The gradients of a dictionary, such as `{"dx": ..., "dW": ..., "db": ...}`."""
+    named = {plain(str(key)).replace("grad", ""): found[key] for key in found}
+    known = [
+        [*ALIASES[role], *(f"d{alias}" for alias in ALIASES[role])] for role in "xwb"
+    ]
+    return [next((named[n] for n in names if n in named), None) for names in known]
 
 
-class Torch:
-    """Tensors of PyTorch."""
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as a tensor."""
-        torch = sys.modules["torch"]
-        return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-    @staticmethod
-    def array(value: Any) -> Any:
-        """Returns a result as it can be read."""
-        return value.detach().cpu() if hasattr(value, "detach") else value
-
-    @staticmethod
-    def gradients(function: Callable[..., Any], dy: Any, leaves: list[Any]) -> Any:
-        """Returns what `backward` leaves in each leaf, None where it leaves nothing."""
-        tensors = [Torch.of(leaf).requires_grad_() for leaf in leaves]
-        function(*tensors).backward(Torch.of(dy))
-        return [tensor.grad for tensor in tensors]
+def _returns_backward(function: Any) -> bool:
+    """Whether a function defines one that takes the gradient of its result."""
+    code = getattr(core(function), "__code__", None)
+    inner = [c for c in getattr(code, "co_consts", ()) if isinstance(c, types.CodeType)]
+    firsts = [plain(c.co_varnames[0]) for c in inner if c.co_argcount == 1]
+    return any(first in ALIASES["dy"] for first in firsts)
 
 
-class Jax:
-    """Arrays of JAX."""
-
-    @staticmethod
-    def of(value: Any) -> Any:
-        """Returns an operand as an array of JAX, in its own dtype."""
-        jax = sys.modules["jax"]
-        jax.config.update("jax_enable_x64", True)
-        return jax.numpy.asarray(value) if isinstance(value, np.ndarray) else value
-
-    @staticmethod
-    def array(value: Any) -> Any:
-        """Returns a result, which NumPy can read."""
-        return value
-
-    @staticmethod
-    def gradients(function: Callable[..., Any], dy: Any, leaves: list[Any]) -> Any:
-        """Returns what the function that `jax.vjp` gives makes of `dy`."""
-        back = sys.modules["jax"].vjp(function, *map(Jax.of, leaves))[1]
-        return back(Jax.of(dy))
-
-
-def _world(kind: str, function: Any) -> Any:
+def _world(kind: str, function: Function) -> Any:
     """What a function takes, which is tried where it could be arrays of NumPy."""
-    if is_function(function):
+    if is_function(function.code):
         return Torch
-    inner = inspect.unwrap(getattr(function, "fun", function))
+    if hasattr(function.code, "defvjp"):
+        return Jax
     modules = {
         getattr(value, "__name__", "").partition(".")[0]
-        for value in getattr(inner, "__globals__", {}).values()
+        for value in getattr(core(function.code), "__globals__", {}).values()
         if isinstance(value, types.ModuleType)
     }
-    if hasattr(function, "defvjp"):
-        return Jax
     if not {"torch", "jax"} & modules:
         return Plain
     x = np.ones((1, 1, 3, 3), "float32")
-    given = {"x": x, "w": x, "b": x[0, 0, 0, :1], "kernel_size": 1}
+    given = {"x": x, "w": x, "b": 0 * x[0, 0, 0, :1], "kernel_size": 1}
     given = {name: given[name] for name in OPERANDS[kind]}
     try:
-        y = _call(function, OPERANDS[kind], given, {}, Plain)
+        y = function(given, {})
     except Exception:
         return Torch if "torch" in modules else Jax
     home = type(y).__module__.partition(".")[0]
-    return {"torch": Torch, "jax": Jax, "jaxlib": Jax}.get(home, Plain)
+    if home == "torch":
+        return Torch if _is_differentiable(function, given, y) else Plain
+    return Jax if home in ("jax", "jaxlib") else Plain
 
 
-def takes_tensors(kind: str, function: Any) -> bool:
-    """Whether a function of our own name has to be given arrays of a framework."""
-    return fits(kind, function) and _world(kind, function) is not Plain
+def _is_differentiable(function: Function, given: dict[str, Any], y: Any) -> bool:
+    """Whether the graph of a function that also takes arrays reaches its operands."""
+    own = {name: Torch.of(value) for name, value in given.items()}
+    dy = np.ones(tuple(y.shape), "float32")
+    try:
+        found = Torch.gradients(
+            lambda x: function(own | {"x": x}, {}), dy, [given["x"]]
+        )
+    except Exception:
+        return False
+    return found[0] is not None

@@ -19,6 +19,7 @@ __all__ = [
     "Values",
     "arrays_of",
     "differing",
+    "is_number",
     "number",
     "printable",
 ]
@@ -109,6 +110,11 @@ def printable(text: str, kept: str = "\n") -> str:
     )
 
 
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Whether elements are numbers that can be compared."""
+    return dtype.kind in "biufc" or dtype.name == "bfloat16"
+
+
 def arrays_of(values: Values) -> list[Array]:
     """Returns the results that are arrays."""
     return [result for result in values.results if isinstance(result, np.ndarray)]
@@ -125,7 +131,7 @@ def differing(got: Array, expected: Array, bound: Array | None = None) -> NDArra
     with np.errstate(invalid="ignore"):
         if bound is None:
             return np.asarray(got != expected)
-        return np.asarray(~(np.abs(got - expected) <= bound))
+        return np.asarray(~(np.abs(got - expected.astype("float64")) <= bound))
 
 
 def number(value: Any) -> str:

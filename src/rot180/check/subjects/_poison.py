@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rot180.check.subjects._outcome import Array
+from rot180.check.subjects._outcome import Array, is_number
 
 __all__ = ["environment", "fill", "poison", "poisoned"]
 
@@ -71,7 +71,7 @@ def _filling(allocate: Callable[..., Array]) -> Callable[..., Array]:
 
 def fill(array: Array) -> None:
     """Fills an array with NaN, or the largest integer, so that a read shows."""
-    match array.dtype.kind:
+    match array.dtype.kind.replace("V", "f" if is_number(array.dtype) else "V"):
         case "f" | "c":
             array.fill(np.nan)
         case "i" | "u":

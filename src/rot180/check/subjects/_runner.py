@@ -99,7 +99,13 @@ class Runner:
             memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
                 first axis is the one with neighbours; "strided", views of every second
                 element along the last axis, with NaN (integers: the largest) between.
+
+        Raises:
+            DataError: The subject cannot be loaded.
         """
+        return self._call(Call(function, arguments, options, droppable, memory))
+
+    def _call(self, request: Call) -> Outcome:
         raise NotImplementedError
 
     def set_threads(self, n: int) -> bool:
@@ -132,8 +138,10 @@ class LocalRunner(Runner):
     never written only that of `np.empty` and `np.empty_like` is filled with NaN.
 
     Args:
-        subject: A module, a namespace, a class with `forward` and `backward`, or a
-            mapping from the names of functions to functions.
+        subject: A module, a namespace, a class with `forward` and `backward`, a
+            function, or a mapping from the names of functions to functions.
+        conv: The name in it of the convolution; None to find it.
+        backward: The name in it of the convolution's backward pass.
 
     Raises:
         DataError: It offers nothing that can be judged.
@@ -141,25 +149,18 @@ class LocalRunner(Runner):
 
     __slots__ = ("_earlier", "_subject")
 
-    def __init__(self, subject: Any) -> None:
+    def __init__(
+        self, subject: Any, conv: str | None = None, backward: str | None = None
+    ) -> None:
         super().__init__()
-        self._subject = describe(subject)
+        self._subject = describe(subject, conv, backward)
         self._earlier = Earlier()
 
     def _facts(self) -> Facts:
         return self._subject.facts
 
-    def call(
-        self,
-        function: str,
-        arguments: Sequence[tuple[str, Any]],
-        options: Mapping[str, Any],
-        droppable: frozenset[str] = frozenset(),
-        memory: str = "plain",
-    ) -> Outcome:
-        """Returns what becomes of one call; see `Runner.call`."""
+    def _call(self, request: Call) -> Outcome:
         self._left()
-        request = Call(function, arguments, options, droppable, memory)
         with poisoned():
             return invoke(
                 self._subject, request, self._earlier, (Exception, SystemExit)
@@ -182,15 +183,23 @@ class ChildRunner(Runner):
 
     Args:
         spec: What `rot180 check` is given: a file, a module or a ready adapter.
+        conv: The name in it of the convolution; None to find it.
+        backward: The name in it of the convolution's backward pass.
         timeout: Seconds that one call may take.
         loading: Seconds that importing the subject may take.
     """
 
     def __init__(
-        self, spec: str, *, timeout: float = 10.0, loading: float = LOADING
+        self,
+        spec: str,
+        conv: str | None = None,
+        backward: str | None = None,
+        *,
+        timeout: float = 10.0,
+        loading: float = LOADING,
     ) -> None:
         super().__init__()
-        self._spec = spec
+        self._spec, self._names = spec, (conv, backward)
         self._timeout = timeout
         self._loading = loading
         self._folder = os.getcwd()
@@ -204,22 +213,9 @@ class ChildRunner(Runner):
         assert self._known is not None
         return self._known
 
-    def call(
-        self,
-        function: str,
-        arguments: Sequence[tuple[str, Any]],
-        options: Mapping[str, Any],
-        droppable: frozenset[str] = frozenset(),
-        memory: str = "plain",
-    ) -> Outcome:
-        """Returns what becomes of one call; see `Runner.call`.
-
-        Raises:
-            DataError: The subject cannot be loaded.
-        """
-        request = Call(function, arguments, options, droppable, memory)
+    def _call(self, request: Call) -> Outcome:
         outcome = self._ask(request)
-        if isinstance(outcome, Died | TimedOut) or is_answer(outcome, function):
+        if isinstance(outcome, Died | TimedOut) or is_answer(outcome, request.function):
             return outcome  # type: ignore[no-any-return]
         self.close()
         return Died("sent what is no answer")
@@ -277,7 +273,8 @@ class ChildRunner(Runner):
 
     def _load(self, child: Child) -> None:
         try:
-            answer = child.ask(self._spec, min(self._loading, self._left()))
+            wait = min(self._loading, self._left())
+            answer = child.ask((self._spec, *self._names), wait)
         except TimeoutError:
             if self.until < time.monotonic():
                 self.close()

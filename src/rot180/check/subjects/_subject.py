@@ -1,7 +1,7 @@
 """Finds the code under test and brings its form to plain functions.
 
-Three forms are known: functions by the names of `OUTPUTS`, the course's form of
-`_course`, and the layer classes of `_layer`.
+Three forms are known: functions by the names of `OUTPUTS`, those of other forms that
+`_named` understands, and the layer classes of `_layer`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import inspect
 import platform
 import reprlib
+import sys
 import types
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +20,10 @@ from typing import Any, Final
 import numpy as np
 
 from rot180.check.cases import OUTPUTS
-from rot180.check.subjects import _course, _layer, _named
-from rot180.check.subjects._location import Location, find, glue, source_of
+from rot180.check.subjects import _layer, _named
+from rot180.check.subjects._location import Location, find, glue, named_in, source_of
 from rot180.check.subjects._outcome import printable
+from rot180.check.subjects._roles import core, is_function
 from rot180.errors import DataError
 
 __all__ = ["Facts", "Subject", "describe", "load"]
@@ -77,12 +79,14 @@ class Subject:
     set_threads: Callable[[int], object] | None
 
 
-def load(spec: str) -> Subject:
+def load(spec: str, conv: str | None = None, backward: str | None = None) -> Subject:
     """Returns the subject that a text names, after importing it.
 
     Args:
         spec: A `.py` file, a module that can be imported, either with `:attribute`
             after it, or the name of a ready adapter.
+        conv: The name in it of the convolution; None to find it.
+        backward: The name in it of the convolution's backward pass.
 
     Raises:
         DataError: It offers nothing that can be judged, or cannot be found.
@@ -90,17 +94,29 @@ def load(spec: str) -> Subject:
     """
     location = find(spec)
     module = location.load()
-    return describe(location.pick(module), location, module)
+    target = location.pick(module)
+    if conv is None and _is_alone(target):  # what goes with it stands beside it
+        above, _, conv = location.attribute.rpartition(".")
+        location = replace(location, attribute=above)
+        target = location.pick(module)
+    return describe(target, conv, backward, location=location, module=module)
 
 
 def describe(
-    target: Any, location: Location | None = None, module: Any = None
+    target: Any,
+    conv: str | None = None,
+    backward: str | None = None,
+    *,
+    location: Location | None = None,
+    module: Any = None,
 ) -> Subject:
     """Returns the subject that a module, a namespace, a class or functions make.
 
     Args:
         target: What has the functions as attributes, a class with `forward` and
-            `backward`, or a mapping from names to functions.
+            `backward`, a function, or a mapping from names to functions.
+        conv: The name of the convolution; None to find it.
+        backward: The name of its backward pass.
         location: Where it was found.
         module: The module it is from, whose declarations count where it has none.
 
@@ -109,8 +125,16 @@ def describe(
     """
     if isinstance(target, Mapping):
         target = types.SimpleNamespace(**target)
+    elif conv is None and _is_alone(target):
+        target, conv = _home(target)
+    adapted, lines = _adapted(target, conv, backward)
+    inner = [] if adapted else _namespaces(target)
+    if len(inner) == 1:
+        if location is not None:
+            location = replace(location, attribute=inner[0].__name__)
+        module, target = target, inner[0]
+        adapted, lines = _adapted(target, conv, backward)
     places = (target, module)
-    adapted, lines = _adapted(target)
     functions = {name: adapted[name] for name in OUTPUTS if name in adapted}
     if not functions:
         raise DataError(_nothing_found(target, location))
@@ -128,6 +152,38 @@ def describe(
     return Subject(facts, functions, signatures, _folders(places, functions), threads)
 
 
+def _is_alone(target: Any) -> bool:
+    """Whether it is a function, and not something that has functions."""
+    if inspect.isclass(target):
+        return is_function(target)
+    has = any(hasattr(target, name) for name in (*OUTPUTS, "backward"))
+    return callable(target) and not has
+
+
+def _home(function: Any) -> tuple[Any, str]:
+    """What has a function as an attribute, and the attribute's name."""
+    path = getattr(function, "__qualname__", "")
+    above, _, name = path.rpartition(".")
+    home = sys.modules.get(getattr(function, "__module__", None) or "")
+    try:
+        holder = named_in(home, above) if above else home
+        if getattr(holder, name) is function:
+            return holder, name
+    except (AttributeError, DataError):
+        pass
+    name = name if name.isidentifier() else "conv"
+    return types.SimpleNamespace(**{name: function}), name
+
+
+def _namespaces(module: Any) -> list[type]:
+    """The classes of a module whose own functions can be judged."""
+    if not inspect.ismodule(module):
+        return []
+    own = [c for c in vars(module).values() if inspect.isclass(c)]
+    own = [c for c in own if c.__module__ == module.__name__]
+    return [c for c in own if not _is_layer(c) and _adapted(c, None, None)[0]]
+
+
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
@@ -135,51 +191,62 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def _adapted(target: Any) -> tuple[dict[str, Any], str]:
+def _adapted(
+    target: Any, conv: str | None, backward: str | None
+) -> tuple[dict[str, Any], str]:
     """The functions and limits of a subject of any form, and the lines of its glue.
 
     An operation is taken in one form only: the first in which it has a forward pass.
     """
-    if inspect.isclass(target) and _is_layer(target):
-        layer = _layer_functions(target)
-        return layer, glue(_layer, "module", layer)
+    one = target if conv is None else named_in(target, conv)
+    if inspect.isclass(one) and backward is None and _is_layer(one):
+        layer = _layer_functions(one)
+        return layer, glue(_layer, "module" + (f".{conv}" if conv else ""), layer)
+    if conv is not None or backward is not None:
+        _check_named(target, conv, backward)
+        named = vars(_named.adapt(target, conv, backward))
+        return named, glue(_named, f"module, {conv!r}, {backward!r}", named)
     plain = {name: getattr(target, name, None) for name in OUTPUTS}
     plain = {name: value for name, value in plain.items() if callable(value)}
-    tensors = {
-        kind
-        for kind in _named.OPERANDS
-        if kind in plain and _named.takes_tensors(kind, plain[kind])
-    }
-    plain = {n: f for n, f in plain.items() if _operation(n) not in tensors}
-    found, lines = plain, ""
-    for module, argument, adapted in _other_forms(target):
-        limits = adapted.pop("UNSUPPORTED")
-        wanted = {n: f for n, f in adapted.items() if _operation(n) not in found}
+    kinds = _named.OPERANDS.keys() & plain.keys()
+    foreign = {kind for kind in kinds if _named.is_foreign(kind, plain[kind])}
+    found = {n: f for n, f in plain.items() if _operation(n) not in foreign}
+    named, layers = vars(_named.adapt(target)), _layers(target)
+    others = "conv" in named or _named.candidates(target, "conv")
+    if others and layers and _reason_against(layers[0]) is not None:
+        layers = []
+    forms = [(_named, "module", named)] * bool(named)
+    if layers:
+        layer = _layer_functions(layers[0])
+        forms.insert(0, (_layer, f"module.{layers[0].__name__}", layer))
+    lines, kept = "", found
+    for form, argument, functions in forms:
+        wanted = {n: f for n, f in functions.items() if _operation(n) not in found}
+        wanted.pop("UNSUPPORTED")
+        if wanted:
+            lines += glue(form, argument, wanted, None if lines else kept)
         if "conv" in wanted:
-            wanted["UNSUPPORTED"] = limits
-        lines += glue(module, argument, wanted, None if lines else plain)
+            wanted["UNSUPPORTED"] = functions["UNSUPPORTED"]
         found = found | wanted
     return found, lines
 
 
-def _other_forms(
-    target: Any,
-) -> Iterator[tuple[types.ModuleType, str, dict[str, Any]]]:
-    course = vars(_course.adapt(target))
-    if course:
-        yield _course, "module", course
-    if "conv" in course:
-        return
-    named, layers = vars(_named.adapt(target)), _layers(target)
-    if "conv" in named and layers and _reason_against(layers[0]) is not None:
-        layers = []
-    if named and not layers:
-        yield _named, "module", named
-    if layers:
-        yield _layer, f"module.{layers[0].__name__}", _layer_functions(layers[0])
-
-
-_CONV: Final = tuple(name for name in OUTPUTS if name.startswith("conv"))
+def _check_named(target: Any, conv: str | None, backward: str | None) -> None:
+    """Refuses names that are not there, or of what cannot be called with operands."""
+    for name in filter(None, (conv, backward)):
+        value = named_in(target, name)
+        is_class = inspect.isclass(value) and not is_function(value)
+        if is_class or not callable(value) or _signature(value) is None:
+            what = f"{name} is {printable(reprlib.repr(value))}"
+            raise DataError(
+                f"{what}, not a function whose parameters are known\n"
+                "  Name a function; a class with forward and backward stands alone."
+            )
+    if conv is None and _named.find(target, "conv") is None:
+        raise DataError(
+            f"{backward}: it is not clear of which function this is the backward pass\n"
+            "  Name that function too, with --conv."
+        )
 
 
 def _operation(name: str) -> str:
@@ -189,7 +256,8 @@ def _operation(name: str) -> str:
 def _is_layer(target: Any) -> bool:
     ways = ("forward",) if _layer.is_automatic(target) else ("forward", "backward")
     methods = all(callable(getattr(target, way, None)) for way in ways)
-    return methods and not _named.is_function(target)
+    functions = is_function(target) or _named.find(target, "conv")
+    return methods and not functions
 
 
 def _layer_functions(layer: type) -> dict[str, Any]:
@@ -233,6 +301,12 @@ def _reason_against(layer: type) -> str | None:
 
 def _nothing_found(target: Any, location: Location | None) -> str:
     name = location.spec if location else getattr(target, "__name__", repr(target))
+    several = _named.candidates(target, "conv")
+    if several:
+        return (
+            f"{name}: several functions may be the convolution: {', '.join(several)}\n"
+            f"  Name the one that is meant: --conv {several[0]}."
+        )
     functions = ", ".join(OUTPUTS)
     return (
         f"{name}: there is nothing here that can be judged\n"
@@ -240,7 +314,8 @@ def _nothing_found(target: Any, location: Location | None) -> str:
         "    or of a course: conv_forward_naive(x, w, b, conv_param), "
         "conv_backward_naive(dout, cache)\n"
         "    or one class with forward(x) and backward(dout)\n"
-        f"  Write at least one of them, for example\n\n{MINIMAL}"
+        "  Name yours with --conv and --backward, or write at least one of them, for "
+        f"example\n\n{MINIMAL}"
     )
 
 
@@ -295,9 +370,11 @@ def _folders(
 ) -> tuple[str, ...]:
     """The folders of the subject's own files, but for the glue's."""
     files = {getattr(place, "__file__", None) for place in places}
-    methods = (getattr(place, "forward", None) for place in places)
-    for function in (*functions.values(), *methods):
-        code = getattr(function, "__code__", None)
+    own = [getattr(place, "forward", None) for place in places]
+    if isinstance(places[0], types.SimpleNamespace):
+        own += vars(places[0]).values()
+    for function in (*functions.values(), *own):
+        code = getattr(core(function), "__code__", None)
         files.add(getattr(code, "co_filename", None))
-    glued = {_course.__file__, _layer.__file__, _named.__file__}
+    glued = {_layer.__file__, _named.__file__}
     return tuple(sorted({str(Path(f).parent) for f in files - glued if f}))

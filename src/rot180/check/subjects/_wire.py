@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from rot180.check.cases import OUTPUTS
+from rot180.check.cases import OUTPUTS, numpy_dtype
 from rot180.check.subjects._invoke import Call
-from rot180.check.subjects._outcome import Raised, Unsupported, Values
+from rot180.check.subjects._outcome import Raised, Unsupported, Values, is_number
 from rot180.check.subjects._subject import Facts
 
 __all__ = ["is_answer", "is_facts", "packed", "unpacked"]
@@ -42,7 +42,8 @@ def _plain(value: Any, arrays: list[bytes]) -> Any:
     """A scalar as it is; of anything else the name of its class and its parts."""
     if isinstance(value, np.ndarray):
         arrays.append(value.tobytes())
-        return ["ndarray", [value.dtype.str, *value.shape]]
+        kind = value.dtype.name if value.dtype.kind == "V" else value.dtype.str
+        return ["ndarray", [kind, *value.shape]]
     name, parts = type(value).__name__, value
     if name in _KINDS:
         parts = [getattr(value, field.name) for field in fields(value)]
@@ -86,8 +87,8 @@ def _made(plain: Any, body: memoryview, at: list[int], text: Callable[..., str])
 
 def _array(name: str, shape: list[int], body: memoryview, at: list[int]) -> Any:
     """The array whose numbers stand next; a copy, as they need not be aligned."""
-    kind = np.dtype(name)
-    if kind.kind not in "biufc":
+    kind = numpy_dtype(name)
+    if not is_number(kind):
         raise TypeError(f"an array of {kind}")
     start, at[0] = at[0], at[0] + math.prod(shape) * kind.itemsize
     return np.ndarray(shape, kind, bytes(body[start : at[0]])).copy()
