@@ -9,6 +9,9 @@ from typing import Any
 from rot180.errors import ArgumentError
 
 
+MOST = 2**31 - 1  # along one axis
+
+
 def dimensions(rank: int) -> str:
     """Returns `2 spatial dimensions`."""
     return f"{rank} spatial dimension{'s' * (rank != 1)}"
@@ -82,16 +85,18 @@ def resolve_ints(
         rank: The number of dimensions.
         repeat: Whether a sequence of one int stands for all dimensions too.
     """
-    single = index_of(value)
-    if single is not None:
-        return (single,) * rank
     result = ints_of(value)
     if result is None:
         raise ArgumentError(
             f"{op}: {name} is {value!r}, which is neither an int nor ints\n"
             f"  Pass one int for all dimensions, or {_wanted(rank)}."
         )
-    if repeat and len(result) == 1:
+    if max(map(abs, result), default=0) > MOST:
+        raise ArgumentError(
+            f"{op}: {name} is {value}, more than an axis can be long\n"
+            f"  Pass at most {MOST}."
+        )
+    if len(result) == 1 and (repeat or index_of(value) is not None):
         return result * rank
     if len(result) != rank:
         raise ArgumentError(
