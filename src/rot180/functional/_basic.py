@@ -9,7 +9,7 @@ import numpy as np
 from rot180 import ops
 from rot180.errors import ArgumentError, ShapeError
 from rot180.functional._calls import as_array, type_of
-from rot180.functional._dispatch import one, pointwise, run_or_trace
+from rot180.functional._dispatch import alike, one, pointwise, run_or_trace
 from rot180.ops import Layout
 
 
@@ -17,12 +17,13 @@ def add(a: Any, b: Any) -> Any:
     """Returns `a + b` by NumPy's broadcasting.
 
     Args:
-        a: Array or tensor, or a Python number.
+        a: Array or tensor, or a Python number or list, which takes the dtype of `b`.
         b: Likewise, of the same dtype.
 
     Raises:
         ShapeError: The shapes do not broadcast.
-        DTypeError: The dtypes differ.
+        DTypeError: The dtypes differ, or cannot hold a number.
+        ArgumentError: An operand is neither an array nor a number.
     """
     return pointwise("add", a, b)
 
@@ -70,6 +71,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
         a: Floating-point.
         b: Of the dtype of `a`.
     """
+    a, b = alike(a, b)
     return pointwise("where", condition, a, b)
 
 
@@ -102,6 +104,7 @@ def relu_backward(dy: Any, x: Any) -> Any:
     Source:
         The chain rule; the slope at 0 is 0, as in PyTorch.
     """
+    dy, x = as_array(dy), as_array(x)
     if np.shape(dy) != np.shape(x):
         raise ShapeError(
             f"relu_backward: dy has shape {np.shape(dy)}, x has shape {np.shape(x)}\n"
@@ -112,14 +115,16 @@ def relu_backward(dy: Any, x: Any) -> Any:
 
 def total(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the sum over `axis`, one or several; over all by default."""
-    axes = ops.resolve_axes("total", axis, np.shape(x))
+    x = as_array(x)
+    axes = ops.resolve_axes("total", axis, x.shape)
     return one(ops.Reduce("sum", axes), x) if axes else x
 
 
 def mean(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the mean over `axis`, one or several; over all by default."""
-    axes = ops.resolve_axes("mean", axis, np.shape(x))
-    count = math.prod(np.shape(x)[a] for a in axes)
+    x = as_array(x)
+    axes = ops.resolve_axes("mean", axis, x.shape)
+    count = math.prod(x.shape[a] for a in axes)
     return pointwise("mul", total(x, axis), 1.0 / max(count, 1))
 
 
@@ -134,7 +139,8 @@ def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
     Raises:
         ArgumentError: The axes are out of range or in the wrong order.
     """
-    shape = tuple(np.shape(x))
+    x = as_array(x)
+    shape = tuple(x.shape)
     if not shape:
         return one(ops.Reshape((1,)), x)
     (first,) = ops.resolve_axes("flatten", (start_dim,), shape)
@@ -193,6 +199,7 @@ def linear(x: Any, w: Any, b: Any = None) -> Any:
         ShapeError: The extents do not fit.
         DTypeError: The dtypes differ or are not floating-point.
     """
+    x, w = as_array(x), as_array(w)
     shape = tuple(np.shape(x))
     if np.ndim(w) != 2 or not shape or shape[-1] != np.shape(w)[1]:
         raise ShapeError(
@@ -244,6 +251,7 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
         raise ArgumentError(
             f"cross_entropy: label_smoothing={label_smoothing!r} is not from 0 to 1"
         )
+    logits, labels = as_array(logits), as_array(labels)
     images, classes = _check_scores("cross_entropy", logits, labels)
     scores = one(ops.LogSoftmax(), logits)
     dtype = ops.type_of(scores).dtype
@@ -269,6 +277,7 @@ def correct(logits: Any, labels: Any) -> Any:
         DTypeError: The labels are not integers.
         DataError: A label is out of range.
     """
+    logits, labels = as_array(logits), as_array(labels)
     _, classes = _check_scores("correct", logits, labels)
     chosen = _one_hot("correct", labels, classes, ops.type_of(logits).dtype)
     score = one(ops.Reduce("sum", (1,)), where(chosen, logits, 0.0))
@@ -300,6 +309,7 @@ def batch_norm(
         DTypeError: The dtypes differ or are not floating-point.
         ArgumentError: `eps` is negative or the layout unknown.
     """
+    ops.check_number(eps, "float64")
     y, mean_, var = run_or_trace(ops.BatchNorm(layout, float(eps)), x, w, b)
     return y, mean_, var
 
@@ -329,6 +339,8 @@ def normalise(
         ShapeError: The shapes do not fit.
     """
     ops.check_layout("normalise", layout)
+    ops.check_number(eps, "float64")
+    x, w, b, mean, var = map(as_array, (x, w, b, mean, var))
     _check_channels(x, layout, w=w, b=b, mean=mean, var=var)
     deviation = sqrt(pointwise("add", var, eps))
     gain = pointwise("div", w, deviation)

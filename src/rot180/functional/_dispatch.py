@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from rot180 import autograd, ops, runtime
+from rot180.functional._calls import as_array
 
 
 def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
@@ -26,19 +27,31 @@ def one(op: ops.Op, *inputs: Any) -> Any:
 
 def pointwise(fn: str, *operands: Any) -> Any:
     """Returns a formula of the table, Python numbers taking the others' dtype."""
-    peer = next((v for v in operands if ops.is_traced(v)), None)
+    return one(ops.Pointwise(fn), *alike(*operands))
+
+
+def alike(*operands: Any) -> tuple[Any, ...]:
+    """Returns operands of which Python numbers and lists have the others' dtype.
+
+    Raises:
+        ArgumentError: One is neither an array nor numbers.
+        DTypeError: The others' dtype cannot hold a number.
+    """
+    known = [as_array(v) if hasattr(v, "dtype") else v for v in operands]
+    peer = next((v for v in known if ops.is_traced(v)), None)
     if peer is None:
-        peer = next((v for v in operands if hasattr(v, "dtype")), np.float64(0))
-    return one(ops.Pointwise(fn), *(_like(peer, v) for v in operands))
+        peer = next((v for v in known if hasattr(v, "dtype")), np.zeros(()))
+    return tuple(_like(peer, v) for v in known)
 
 
 def _like(peer: Any, value: Any) -> Any:
-    """Returns a Python number as a tensor or an array of the dtype of `peer`."""
     if hasattr(value, "dtype"):
         return value
     kind = ops.type_of(peer)
-    if ops.is_traced(peer) and kind.is_floating:
+    if ops.is_traced(peer) and kind.is_floating and isinstance(value, int | float):
         return ops.scalar_like(peer, value)
+    for number in as_array(value).ravel().tolist():
+        ops.check_number(number, kind.dtype)
     return np.asarray(value, kind.dtype)
 
 

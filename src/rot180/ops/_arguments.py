@@ -52,7 +52,7 @@ def check_modes(
 ) -> None:
     """Raises ArgumentError unless the padding mode and the algorithm exist."""
     check_padding_mode(op, padding_mode)
-    if algorithm not in ("auto", "direct"):
+    if not isinstance(algorithm, str) or algorithm not in ("auto", "direct"):
         raise ArgumentError(
             f"{op}: algorithm {algorithm!r} is not available\n"
             '  Use algorithm="auto" or algorithm="direct".'

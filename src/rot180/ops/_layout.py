@@ -12,7 +12,7 @@ LAYOUTS: Final = ("channels_first", "channels_last")
 
 def check_layout(op: str, layout: str) -> None:
     """Raises ArgumentError unless `layout` is one of the two layouts."""
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ArgumentError(
             f"{op}: layout {layout!r} is not known\n"
             '  Use layout="channels_first", (n, c, *spatial), '

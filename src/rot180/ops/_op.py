@@ -90,10 +90,20 @@ class Op(ABC):
 
 
 def type_of(value: Any) -> TensorType:
-    """Returns the type of an array or of a traced tensor."""
+    """Returns the type of an array or of a traced tensor.
+
+    Raises:
+        DTypeError: No operation knows its elements.
+    """
     known = getattr(value, "type", None)
     if isinstance(known, TensorType):
         return known
+    if value.dtype.name not in DTYPES:
+        raise DTypeError(
+            f"an operand of shape {tuple(value.shape)}: dtype {value.dtype.name} is "
+            "not supported\n"
+            f"  Convert it with .astype; known are {', '.join(DTYPES)}."
+        )
     return TensorType(tuple(value.shape), value.dtype.name)
 
 

@@ -131,14 +131,21 @@ def plain_array(value: Any) -> Array:
     """The value as an array of NumPy's own class, whose strides are its memory's.
 
     Raises:
-        ArgumentError: It is a masked array, which would lose its mask.
+        ArgumentError: It is a masked array, which would lose its mask; or no array can
+            be made of it.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise ArgumentError(
             f"a masked array of shape {value.shape} is no operand: its mask has no "
             "meaning here\n  Fill it first, for example array.filled(0)."
         )
-    array: Array = np.asarray(value)
+    try:
+        array: Array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"no array can be made of a {type(value).__name__}: {error}\n"
+            "  Pass an array, or nested lists of one length each."
+        ) from error
     return array
 
 
@@ -182,8 +189,8 @@ def _call_key(op: ops.Op, arrays: tuple[Array, ...]) -> Any:
 
 
 def _operand(array: Array) -> Operand:
-    type_ = TensorType(array.shape, array.dtype.name)
-    return Operand(type_, tuple(s // array.itemsize for s in array.strides))
+    strides = tuple(s // array.itemsize for s in array.strides)
+    return Operand(ops.type_of(array), strides)
 
 
 def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
