@@ -21,7 +21,7 @@ from rot180 import functional, runtime
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even")
 
-EXAMPLES = 3, 40  # of each function, of both dtypes together
+EXAMPLES = 3, 30  # of each function, of both dtypes together
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 

@@ -126,17 +126,17 @@ class Tensor:
         Raises:
             ArgumentError: The exponent is something else.
         """
-        if not ops.is_traced(exponent):
-            exponent = _real(exponent)
-        if exponent == 0.5:
+        number = _number(exponent)
+        if number == 0.5:
             return self._pointwise("sqrt", self)
-        if float(exponent).is_integer():  # 2.0 and numpy.float32(2) are 2
-            exponent = int(exponent)
-        if not isinstance(exponent, int | np.integer) or isinstance(exponent, bool):
-            raise _no_power(exponent)
-        if exponent < 0:
-            return 1.0 / self ** -int(exponent)
-        return _integer_power(self, int(exponent))
+        if number is None or not number.is_integer():  # 2.0 and numpy.float32(2) are 2
+            raise ArgumentError(
+                f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
+                "  Write exp(exponent * log(x)) for positive x."
+            )
+        if number < 0:
+            return 1.0 / self ** -int(number)
+        return _integer_power(self, int(number))
 
     def reshape(self, *shape: int | Sequence[int]) -> "Tensor":
         """Returns the same elements in another shape; one extent may be -1.
@@ -362,23 +362,14 @@ def _taken(part: Any, shape: tuple[int, ...], axis: int) -> range:
     return range(place, place + 1)
 
 
-def _real(exponent: Any) -> Any:
-    """A number, also one in an array without axes.
-
-    Raises:
-        ArgumentError: It is no real number.
-    """
-    number = exponent[()] if isinstance(exponent, np.ndarray) else exponent
-    if isinstance(number, int | float | np.integer | np.floating):
-        return number
-    raise _no_power(exponent)
-
-
-def _no_power(exponent: Any) -> ArgumentError:
-    return ArgumentError(
-        f"power: the exponent {exponent!r} is neither an integer nor 0.5\n"
-        "  Write exp(exponent * log(x)) for positive x."
-    )
+def _number(value: Any) -> float | None:
+    """The value as a float; None if it is no number."""
+    if isinstance(value, str | bytes):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _integer_power(base: Tensor, exponent: int) -> Tensor:
@@ -388,4 +379,4 @@ def _integer_power(base: Tensor, exponent: int) -> Tensor:
         if exponent & 1:
             result = base if result is None else result * base
         base, exponent = base * base, exponent >> 1
-    return base.full(1.0) if result is None else result
+    return base.full(1) if result is None else result

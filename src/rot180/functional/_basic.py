@@ -9,7 +9,7 @@ import numpy as np
 from rot180 import ops
 from rot180.errors import ArgumentError, ShapeError
 from rot180.functional._calls import as_array, type_of
-from rot180.functional._dispatch import one, pointwise, run_or_trace
+from rot180.functional._dispatch import alike, one, pointwise, run_or_trace
 from rot180.ops import Layout
 
 
@@ -17,12 +17,13 @@ def add(a: Any, b: Any) -> Any:
     """Returns `a + b` by NumPy's broadcasting.
 
     Args:
-        a: Array or tensor, or a Python number.
+        a: Array or tensor, or a Python number or list, which takes the dtype of `b`.
         b: Likewise, of the same dtype.
 
     Raises:
         ShapeError: The shapes do not broadcast.
-        DTypeError: The dtypes differ.
+        DTypeError: The dtypes differ, or cannot hold a number.
+        ArgumentError: An operand is neither an array nor a number.
     """
     return pointwise("add", a, b)
 
@@ -70,6 +71,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
         a: Floating-point.
         b: Of the dtype of `a`.
     """
+    a, b = alike(a, b)
     return pointwise("where", condition, a, b)
 
 
@@ -114,15 +116,15 @@ def relu_backward(dy: Any, x: Any) -> Any:
 def total(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the sum over `axis`, one or several; over all by default."""
     x = as_array(x)
-    axes = ops.resolve_axes("total", axis, np.shape(x))
+    axes = ops.resolve_axes("total", axis, x.shape)
     return one(ops.Reduce("sum", axes), x) if axes else x
 
 
 def mean(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Returns the mean over `axis`, one or several; over all by default."""
     x = as_array(x)
-    axes = ops.resolve_axes("mean", axis, np.shape(x))
-    count = math.prod(np.shape(x)[a] for a in axes)
+    axes = ops.resolve_axes("mean", axis, x.shape)
+    count = math.prod(x.shape[a] for a in axes)
     return pointwise("mul", total(x, axes), 1.0 / max(count, 1))
 
 
@@ -138,7 +140,7 @@ def flatten(x: Any, start_dim: int = 1, end_dim: int = -1) -> Any:
         ArgumentError: The axes are out of range or in the wrong order.
     """
     x = as_array(x)
-    shape = tuple(np.shape(x))
+    shape = tuple(x.shape)
     if not shape:
         return one(ops.Reshape((1,)), x)
     (first,) = ops.resolve_axes("flatten", (start_dim,), shape)
@@ -249,6 +251,7 @@ def cross_entropy(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> 
         raise ArgumentError(
             f"cross_entropy: label_smoothing={label_smoothing!r} is not from 0 to 1"
         )
+    logits, labels = as_array(logits), as_array(labels)
     images, classes = _check_scores("cross_entropy", logits, labels)
     scores = one(ops.LogSoftmax(), logits)
     dtype = ops.type_of(scores).dtype
@@ -274,6 +277,7 @@ def correct(logits: Any, labels: Any) -> Any:
         DTypeError: The labels are not integers.
         DataError: A label is out of range.
     """
+    logits, labels = as_array(logits), as_array(labels)
     _, classes = _check_scores("correct", logits, labels)
     chosen = _one_hot("correct", labels, classes, ops.type_of(logits).dtype)
     score = one(ops.Reduce("sum", (1,)), where(chosen, logits, 0.0))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rot180 import autograd, ops, runtime
-from rot180.errors import ArgumentError
+from rot180.functional._calls import as_array
 
 
 def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
@@ -27,40 +27,32 @@ def one(op: ops.Op, *inputs: Any) -> Any:
 
 def pointwise(fn: str, *operands: Any) -> Any:
     """Returns a formula of the table, Python numbers taking the others' dtype."""
-    peer = next((v for v in operands if ops.is_traced(v)), None)
-    if peer is None:
-        peer = next((v for v in operands if hasattr(v, "dtype")), np.float64(0))
-    return one(ops.Pointwise(fn), *(_like(fn, peer, v) for v in operands))
+    return one(ops.Pointwise(fn), *alike(*operands))
 
 
-def _like(fn: str, peer: Any, value: Any) -> Any:
-    """Returns Python numbers as a tensor or an array of the dtype of `peer`.
+def alike(*operands: Any) -> tuple[Any, ...]:
+    """Returns operands of which Python numbers and lists have the others' dtype.
 
     Raises:
-        ArgumentError: `value` is no number and holds none, or one too large.
+        ArgumentError: One is neither an array nor numbers.
+        DTypeError: The others' dtype cannot hold a number.
     """
+    known = [as_array(v) if hasattr(v, "dtype") else v for v in operands]
+    peer = next((v for v in known if ops.is_traced(v)), None)
+    if peer is None:
+        peer = next((v for v in known if hasattr(v, "dtype")), np.zeros(()))
+    return tuple(_like(peer, v) for v in known)
+
+
+def _like(peer: Any, value: Any) -> Any:
     if hasattr(value, "dtype"):
         return value
     kind = ops.type_of(peer)
-    try:
-        if ops.is_traced(peer) and kind.is_floating and np.isscalar(value):
-            return ops.scalar_like(peer, _number(value))
-        return np.asarray(_number(value), kind.dtype)
-    except (TypeError, ValueError, OverflowError):
-        raise ArgumentError(
-            f"{fn}: {value!r} is no {kind.dtype} number, nor an array of them\n"
-            f"  Pass a number, or numpy.asarray(values, numpy.{kind.dtype})."
-        ) from None
-
-
-def _number(value: Any) -> Any:
-    """A number as it is, lists of numbers as an array."""
-    if isinstance(value, int | float):
-        return value
-    array = runtime.plain_array(value)
-    if array.dtype.kind not in "fiub" or not array.size:
-        raise TypeError
-    return array
+    if ops.is_traced(peer) and kind.is_floating and isinstance(value, int | float):
+        return ops.scalar_like(peer, value)
+    for number in as_array(value).ravel().tolist():
+        ops.check_number(number, kind.dtype)
+    return np.asarray(value, kind.dtype)
 
 
 @autograd.jit

@@ -68,6 +68,7 @@ from rot180.ops._shape import (
     Unslice,
     broadcast_shapes,
     check_labels,
+    check_number,
     full_like,
     scalar_like,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "check_labels",
     "check_layout",
     "check_modes",
+    "check_number",
     "conv_formula",
     "conv_input_grad_op",
     "conv_op",

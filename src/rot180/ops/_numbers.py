@@ -8,7 +8,6 @@ from typing import Any
 
 from rot180.errors import ArgumentError
 
-
 MOST = 2**31 - 1  # along one axis
 
 

@@ -20,7 +20,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 def check_padding_mode(op: str, mode: str) -> None:
     """Raises ArgumentError unless the padding mode exists."""
-    if mode in PADDING_MODES:
+    if isinstance(mode, str) and mode in PADDING_MODES:
         return
     known = ", ".join(f'padding_mode="{item}"' for item in PADDING_MODES)
     raise ArgumentError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from rot180.errors import DataError, DTypeError, ShapeError
-from rot180.ops._op import INTEGERS, Op, TensorType
+from rot180.errors import ArgumentError, DataError, DTypeError, ShapeError
+from rot180.ops._op import FLOATS, INTEGERS, Op, TensorType
 from rot180.ops._tracing import Traced, apply
 
 Grads = tuple[Traced | None, ...]
@@ -274,8 +274,44 @@ def scalar_like(like: Traced, value: float) -> Traced:
 
 
 def _full(like: Traced, shape: tuple[int, ...], value: float) -> Traced:
+    check_number(value, like.type.dtype)
     (result,) = like.__rot180_apply__(Full(shape, like.type.dtype, float(value)), ())
     return result
+
+
+def check_number(value: Any, dtype: str) -> None:
+    """Refuses a number that arrays of `dtype` would cut off.
+
+    Raises:
+        ArgumentError: It is no number.
+        DTypeError: It has a fraction where they have none, or is too large.
+    """
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"an operand: {value!r} is not a number\n  Pass an int or a float."
+        ) from None
+    except OverflowError:
+        pass
+    low, high = _LIMITS[dtype]
+    whole = isinstance(value, int)
+    if (whole and low <= value <= high) or (not whole and dtype in FLOATS):
+        return
+    raise DTypeError(
+        f"a number: {value!r} does not fit an operand of dtype {dtype}\n"
+        "  Convert the operand, for example with .astype(numpy.float64)."
+    )
+
+
+# Whole numbers that each dtype holds, those of floats rounded.
+_LIMITS: Final[dict[str, tuple[int, int]]] = {
+    "float32": (-(2**127), 2**127),
+    "float64": (-(2**1023), 2**1023),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "bool": (0, 1),
+}
 
 
 def broadcast_shapes(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

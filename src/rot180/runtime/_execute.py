@@ -188,8 +188,8 @@ def _call_key(op: ops.Op, arrays: tuple[Array, ...]) -> Any:
 
 
 def _operand(array: Array) -> Operand:
-    type_ = TensorType(array.shape, array.dtype.name)
-    return Operand(type_, tuple(s // array.itemsize for s in array.strides))
+    strides = tuple(s // array.itemsize for s in array.strides)
+    return Operand(ops.type_of(array), strides)
 
 
 def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:

@@ -42,6 +42,94 @@ def test_sums_and_means_over_axes() -> None:
         functional.mean(X, 2)
 
 
+WHOLE = np.array([1, 2], np.int32)
+
+
+@pytest.mark.parametrize("number", [2.5, float("nan"), 2**31, -(10**30)])
+def test_no_number_is_cut_off_to_fit_whole_numbers(number: Any) -> None:
+    message = f"{number!r} does not fit an operand of dtype int32".replace("+", r"\+")
+    calls = [
+        lambda: functional.add(WHOLE, number),
+        lambda: functional.multiply([number, 1], WHOLE),
+        lambda: rot180.jit(lambda x: x + number)(WHOLE),
+        lambda: rot180.jit(lambda x: number * x)(WHOLE),
+    ]
+    for call in calls:
+        with pytest.raises(DTypeError, match=message):
+            call()
+
+
+def test_numbers_that_fit_take_the_dtype_of_the_array() -> None:
+    for a in (2, True, [2, 3], np.int32(2)):
+        found = functional.add(WHOLE, a)
+        assert found.dtype == np.int32
+        assert (found == WHOLE + a).all()
+    assert rot180.jit(lambda x: x**0 + 1)(WHOLE).tolist() == [2, 2]
+    for a in (2**80, 2.5, float("inf"), False):
+        found = functional.add(X.astype("f"), a)
+        assert found.dtype == np.float32
+        assert (found == X.astype("f") + np.float32(a)).all()
+    assert functional.where(WHOLE > 1, 2.5, 1).tolist() == [1, 2.5]
+    with pytest.raises(DTypeError, match="does not fit an operand of dtype float64"):
+        functional.add(X, 10**400)
+
+
+STRANGE = [
+    (lambda: functional.add([[1, 2], [3]], X), ArgumentError, "no array can be made"),
+    (lambda: functional.flatten([[1, 2], [3]]), ArgumentError, "no array can be made"),
+    (lambda: rot180.max_pool([[1, 2], [3]], 2), ArgumentError, "no array can be made"),
+    (lambda: functional.linear([[1.0], []], X), ArgumentError, "no array can be made"),
+    (lambda: functional.add(X, "x"), ArgumentError, "'x' is not a number"),
+    (lambda: functional.add(X, None), ArgumentError, "None is not a number"),
+    (lambda: functional.add(X, {}), ArgumentError, "{} is not a number"),
+    (lambda: rot180.jit(lambda x: x.full("1"))(WHOLE), DTypeError, "'1' does not fit"),
+    (lambda: rot180.jit(lambda x: x.full(None))(X), ArgumentError, "None is not a num"),
+    (lambda: rot180.jit(lambda x: x ** (1, 2))(X), ArgumentError, r"exponent \(1, 2\)"),
+    (lambda: rot180.jit(lambda x: x ** "2")(X), ArgumentError, "exponent '2' is"),
+    (lambda: functional.add(*[X.astype("u1")] * 2), DTypeError, "dtype uint8 is not"),
+    (
+        lambda: functional.exp(X.astype("O")),
+        DTypeError,
+        "dtype object is not supported",
+    ),
+    (
+        lambda: functional.batch_norm(X, np.ones(3), np.ones(3), eps="x"),
+        ArgumentError,
+        "'x' is not a number",
+    ),
+    (
+        lambda: functional.normalise(X, *[np.ones(3)] * 4, eps=(1,)),
+        ArgumentError,
+        r"\(1,\) is not a number",
+    ),
+    (
+        lambda: rot180.conv(X[None], X[None, None], padding_mode=X),
+        ArgumentError,
+        "padding_mode array",
+    ),
+    (
+        lambda: rot180.conv(X[None], X[None, None], algorithm=X),
+        ArgumentError,
+        "algorithm array",
+    ),
+    (
+        lambda: rot180.conv(X[None], X[None, None], layout=X),
+        ArgumentError,
+        "layout array",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), STRANGE)
+def test_what_is_no_operand_is_refused_by_name(
+    call: Any, error: Any, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        call()
+    with rot180.runtime.force_reference(), pytest.raises(error, match=message):
+        call()
+
+
 def test_a_number_has_an_axis_of_its_own() -> None:
     number = np.array(3.0)
     for axis in (0, -1, None, ()):
