@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from unit.check.subjects import COURSE, integers, naive
 
+from rot180.check import check
 from rot180.check.subjects._invoke import Call, Earlier, invoke
 from rot180.check.subjects._outcome import Values
 from rot180.check.subjects._subject import describe
@@ -319,6 +320,20 @@ def conv(x, w, b, stride=1, pad=0):
 def conv_backward(dy, x, w, stride=1, pad=0):
     return two(dy, x, w, stride, pad)
 """,
+    "operands in another order": """
+def conv(x, w, b=None, stride=1, padding=0):
+    return one(x, w, b, stride, padding)
+
+def conv_backward(x, w, dout, stride=1, padding=0):
+    return two(dout, x, w, stride, padding)
+""",
+    "our names with a cache": """
+def conv(x, w, b, stride=1, padding=0):
+    return one(x, w, b, stride, padding), (x, w, stride, padding)
+
+def conv_backward(dout, cache):
+    return two(dout, *cache)
+""",
     "a forward pass that returns its backward pass": """
 def conv2d(x, w, b):
     def backward(dout):
@@ -523,6 +538,40 @@ def test_a_function_is_judged_with_the_backward_pass_beside_it(
         assert subject.facts.functions == ("conv", "conv_backward")
     assert describe(module, "one", "two").facts.functions == ("conv", "conv_backward")
     assert describe(module, "one").facts.functions == ("conv",)
+
+
+def test_a_name_may_have_dots() -> None:
+    module = ModuleType("layers")
+    exec(LOOPS + STYLES["bound methods by other names"], module.__dict__)
+    module.__dict__["kernels"] = module._Kernels()
+    subject = describe(module, "kernels.conv", "kernels.gradients")
+    assert subject.facts.functions == ("conv", "conv_backward")
+
+
+def test_an_average_s_gradient_is_given_the_shape_it_asks_for() -> None:
+    text = """
+def avg_pool(x, size):
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // size, size, w // size, size).mean((3, 5))
+
+def avg_pool_backward(dy, input_shape, size):
+    assert isinstance(input_shape, tuple)
+    return (dy / size**2).repeat(size, 2).repeat(size, 3)
+"""
+    module = ModuleType("layers")
+    exec(text, module.__dict__)
+    functions = describe(module).functions
+    dy, x = integers(2, 3, 2, 3), X[:, :, :4]
+    dx = functions["avg_pool_backward"](dy, x.shape, 2)
+    np.testing.assert_array_equal(dx, (dy / 4).repeat(2, 2).repeat(2, 3))
+
+
+def test_a_function_without_a_bias_is_not_asked_for_its_gradient() -> None:
+    module = ModuleType("layers")
+    exec(PLANE, module.__dict__)
+    assert "bias" in describe(module).facts.unsupported
+    report = check(module, seconds=2, dtypes=("float64",))
+    assert report.status == 0, (report.findings, report.incomplete)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import itertools
 import re
 import types
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ def adapt(
         backward: The name of its backward pass; None to find it.
     """
     made: dict[str, Any] = {}
+    lacks: dict[str, str] = {}
     tables = []
     for kind in (_kind(conv or ""),) if conv or backward else OPERANDS:
         name = conv or find(module, kind)
@@ -86,9 +88,13 @@ def adapt(
             pair = Pair(kind, module, name, backward)
             made |= pair.functions()
             tables += ["table" in pair.forward.roles] * (kind != "relu")
-    if made:
+            if kind == "conv" and "b" not in pair.forward.roles:
+                lacks["bias"] = f"{pair.forward.name} has no parameter 'bias'"
+    if tables and all(tables):
         reason = "the form with a dictionary of numbers has no place for it"
-        made["UNSUPPORTED"] = dict.fromkeys(LIMITS if all(tables) else (), reason)
+        lacks |= dict.fromkeys(LIMITS, reason)
+    if made:
+        made["UNSUPPORTED"] = lacks
     return types.SimpleNamespace(**made)
 
 
@@ -150,20 +156,30 @@ def _fits(kind: str, code: Any, name: str = "") -> bool:
     return needed <= roles.keys() and {*function.required} <= {*roles.values()}
 
 
-def is_foreign(kind: str, code: Any) -> bool:
-    """Whether a function of our own name is not to be called as the others are.
+def is_foreign(kind: str, code: Any, backward: Any = None) -> bool:
+    """Whether functions of our own names are not to be called as the others are.
 
-    It takes arrays of a framework, or its options have other names, or more than the
-    operands has to be given.
+    They take arrays of a framework, their operands have another order or their options
+    other names, or they need more, such as a bias or a cache.
     """
     if not _fits(kind, code):
         return False
-    function = Function(code, OPERANDS[kind])
-    given = {*OPERANDS[kind][:2], *NEUTRAL}
-    told = {own for role, own in function.roles.items() if role in given}
-    other = any(role in NEUTRAL and role != own for role, own in function.roles.items())
-    unlike = other or {*function.required} - told or _returns_backward(code)
-    return bool(unlike) or _world(kind, function) is not Plain
+    wanted = ("dy", *OPERANDS[kind])
+    functions = [Function(code, OPERANDS[kind])]
+    with contextlib.suppress(TypeError, ValueError):
+        functions += [Function(backward, wanted)] * callable(backward)
+    unlike = any(_is_unlike(function, wanted) for function in functions)
+    return unlike or _returns_backward(code) or _world(kind, functions[0]) is not Plain
+
+
+def _is_unlike(function: Function, wanted: tuple[str, ...]) -> bool:
+    roles = function.roles
+    given = {"x_shape", *wanted, *NEUTRAL} - {"b"}
+    told = {own for role, own in roles.items() if role in given}
+    other = any(role in NEUTRAL and role != own for role, own in roles.items())
+    order = [role for role in roles if role in wanted]
+    more = {"cache", "table"} & roles.keys() or {*function.required} - told
+    return bool(other or more or order != sorted(order, key=wanted.index))
 
 
 def _many(value: Any) -> bool:
@@ -176,7 +192,14 @@ def _backward(module: Any, forward: str) -> str | None:
     names = [forward.replace("forward", "backward"), forward.replace("fwd", "bwd")]
     names += [f"{stem}_{word}" for word in ("backward", "grad", "bwd", "back")]
     names += [f"{word}_{stem}" for word in ("backward", "grad")]
-    return next((n for n in names if n != forward and hasattr(module, n)), None)
+    return next((n for n in names if n != forward and _has(module, n)), None)
+
+
+def _has(module: Any, name: str) -> bool:
+    """Whether a name, perhaps with dots, is there."""
+    with contextlib.suppress(AttributeError):
+        return attrgetter(name)(module) is not None
+    return False
 
 
 def _forward(kind: str, code: Any, name: str) -> Function:
@@ -197,13 +220,13 @@ class Pair:
 
     def __init__(self, kind: str, module: Any, name: str, backward: str | None) -> None:
         self.kind, self.module, self.operands = kind, module, OPERANDS[kind]
-        self.forward = _forward(kind, getattr(module, name), name)
+        self.forward = _forward(kind, attrgetter(name)(module), name)
         self.backward: Function | None = None
         if found := backward or _backward(module, name):
             wanted = places = ("dy", *self.operands)
             if COURSE.fullmatch(name) and backward is None:
                 places = ("dy", "cache")
-            self.backward = Function(getattr(module, found), wanted, places)
+            self.backward = Function(attrgetter(found)(module), wanted, places)
         self.closes = self.backward is None and _returns_backward(self.forward.code)
         self.caches = self.backward is not None and "cache" in self.backward.roles
         self.last = "A_prev" in self.forward.signature.parameters
@@ -272,7 +295,8 @@ class Pair:
     def _given(self, dy: Any, x: Any, rest: tuple[Any, ...]) -> dict[str, Any]:
         """The operands; average pooling is given the shape of the images alone."""
         images = np.ones(x, dy.dtype) if isinstance(x, tuple) else x
-        return {"x": images, **dict(zip(self.operands[1:], rest, strict=False))}
+        given = {"x": images, **dict(zip(self.operands[1:], rest, strict=False))}
+        return given | {"x_shape": images.shape}
 
     def _call(self, code: Any, given: dict[str, Any], options: Any) -> Any:
         """What a function makes of operands of its own kind."""

@@ -41,7 +41,10 @@ ALIASES = {
     "dilation": ("dilation", "dilations", "d", "dilationrate"),
     "groups": ("groups", "group", "g", "ngroups", "numgroups"),
 }
-OPTIONS = ("cache", "table", "mode", "stride", "padding", "dilation", "groups")
+OPTIONS = (
+    *("x_shape", "cache", "table", "mode"),
+    *("stride", "padding", "dilation", "groups"),
+)
 NEUTRAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "ceil_mode": False}
 
 

@@ -209,7 +209,11 @@ def _adapted(
     plain = {name: getattr(target, name, None) for name in OUTPUTS}
     plain = {name: value for name, value in plain.items() if callable(value)}
     kinds = _named.OPERANDS.keys() & plain.keys()
-    foreign = {kind for kind in kinds if _named.is_foreign(kind, plain[kind])}
+    foreign = {
+        kind
+        for kind in kinds
+        if _named.is_foreign(kind, plain[kind], plain.get(f"{kind}_backward"))
+    }
     found = {n: f for n, f in plain.items() if _operation(n) not in foreign}
     named, layers = vars(_named.adapt(target)), _layers(target)
     others = "conv" in named or _named.candidates(target, "conv")
