@@ -75,10 +75,10 @@ def test_numbers_that_fit_take_the_dtype_of_the_array() -> None:
 
 
 STRANGE = [
-    (lambda: functional.add([[1, 2], [3]], X), ArgumentError, "no array can be made"),
-    (lambda: functional.flatten([[1, 2], [3]]), ArgumentError, "no array can be made"),
-    (lambda: rot180.max_pool([[1, 2], [3]], 2), ArgumentError, "no array can be made"),
-    (lambda: functional.linear([[1.0], []], X), ArgumentError, "no array can be made"),
+    (lambda: functional.add([[1, 2], [3]], X), ArgumentError, "makes no array"),
+    (lambda: functional.flatten([[1, 2], [3]]), ArgumentError, "makes no array"),
+    (lambda: rot180.max_pool([[1, 2], [3]], 2), ArgumentError, "makes no array"),
+    (lambda: functional.linear([[1.0], []], X), ArgumentError, "makes no array"),
     (lambda: functional.add(X, "x"), ArgumentError, "'x' is not a number"),
     (lambda: functional.add(X, None), ArgumentError, "None is not a number"),
     (lambda: functional.add(X, {}), ArgumentError, "{} is not a number"),
@@ -86,11 +86,11 @@ STRANGE = [
     (lambda: rot180.jit(lambda x: x.full(None))(X), ArgumentError, "None is not a num"),
     (lambda: rot180.jit(lambda x: x ** (1, 2))(X), ArgumentError, r"exponent \(1, 2\)"),
     (lambda: rot180.jit(lambda x: x ** "2")(X), ArgumentError, "exponent '2' is"),
-    (lambda: functional.add(*[X.astype("u1")] * 2), DTypeError, "dtype uint8 is not"),
+    (lambda: functional.add(*[X.astype("u1")] * 2), DTypeError, "has dtype uint8"),
     (
         lambda: functional.exp(X.astype("O")),
         DTypeError,
-        "dtype object is not supported",
+        "has dtype object",
     ),
     (
         lambda: functional.batch_norm(X, np.ones(3), np.ones(3), eps="x"),
@@ -105,7 +105,7 @@ STRANGE = [
     (
         lambda: rot180.conv(X[None], X[None, None], padding_mode=X),
         ArgumentError,
-        "padding_mode array",
+        "padding_mode .array",
     ),
     (
         lambda: rot180.conv(X[None], X[None, None], algorithm=X),
