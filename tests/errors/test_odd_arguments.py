@@ -363,7 +363,7 @@ def test_a_text_is_no_flag() -> None:
         ("a list makes no array", lambda: rot180.conv(X, [[1, 2], [3]])),
         ("'x' is not a number", lambda: rot180.relu("x")),
         ("None is not a number", lambda: rot180.relu(None)),
-        ("does not fit an operand of dtype float32", lambda: functional.add(X, 10**400)),
+        ("does not fit an operand", lambda: functional.add(X, 10**400)),
         ("axis 1.5 is neither an int", lambda: BASIC.mean(X, 1.5)),
         ("eps=.x. is not a number", lambda: functional.batch_norm(X, X, X, eps="x")),
         ("jit: a int is no function", lambda: HOUSE.jit(3)),
