@@ -87,7 +87,9 @@ def test_every_decision_is_listed() -> None:
 
 def test_continuous_integration_runs_the_readme_command() -> None:
     assert f"{README_TEST_COMMAND}\n" in _blocks(ROOT / "README.md", "bash")
-    assert README_TEST_COMMAND in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert README_TEST_COMMAND in script
+    assert 'PYTHONDEVMODE=1 PYTHONWARNINGS=error command pytest "$@"' in script
 
 
 def test_commands_of_the_readme_exist() -> None:
