@@ -270,7 +270,7 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("--seed", "-1"), "-1 is not in the range"),
     (("--seconds", "0"), "0 is not a finite number above 0"),
     (("--timeout", "nan"), "nan is not a finite number above 0"),
-    (("--dtype", "float16"), "'float16' is not one of"),
+    (("--dtype", "float8"), "'float8' is not one of"),
     (("--arithmetic", "fast"), "'fast' is not one of"),
     (("--only", "convolve"), "'convolve' is not one of"),
     (("--json", "-", "--markdown", "-"), "cannot both print"),

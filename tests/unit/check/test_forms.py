@@ -595,3 +595,14 @@ def test_several_functions_that_may_be_meant_are_told() -> None:
     exec(LOOPS + "\ndef conv_a(x, w): pass\ndef conv_b(x, w): pass\n", module.__dict__)
     with pytest.raises(DataError, match=r"conv_a, conv_b\n.*--conv conv_a"):
         describe(module)
+
+
+def test_a_layer_and_functions_of_other_operations_are_judged_together() -> None:
+    text = (
+        LAYER.replace("END", "return dx")
+        + "\ndef my_relu(x):\n    return x * (x > 0)\n"
+    )
+    module = ModuleType("layers")
+    exec(text, module.__dict__)
+    module.my_relu.__module__ = module.Conv2D.__module__ = "layers"
+    assert describe(module).facts.functions == ("conv", "conv_backward", "relu")

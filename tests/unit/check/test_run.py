@@ -538,7 +538,7 @@ def test_a_wrong_forward_with_its_own_gradients_is_noted() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"dtypes": ("float16",)}, "float32, float64"),
+        ({"dtypes": ("float8",)}, "float32, float64"),
         ({"dtypes": "float32"}, "Use a tuple"),
         ({"dtypes": ()}, "Use a tuple"),
         ({"only": ("convolve",)}, "conv_input_grad"),

@@ -226,7 +226,7 @@ def _adapted(
     lines, kept = "", found
     for form, argument, functions in forms:
         wanted = {n: f for n, f in functions.items() if _operation(n) not in found}
-        wanted.pop("UNSUPPORTED")
+        wanted.pop("UNSUPPORTED", None)
         if wanted:
             lines += glue(form, argument, wanted, None if lines else kept)
         if "conv" in wanted:
