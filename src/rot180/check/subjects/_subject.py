@@ -11,7 +11,7 @@ import platform
 import reprlib
 import sys
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -194,37 +194,26 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
 def _adapted(
     target: Any, conv: str | None, backward: str | None
 ) -> tuple[dict[str, Any], str]:
-    """The functions and limits of a subject of any form, and the lines of its glue.
-
-    An operation is taken in one form only: the first in which it has a forward pass.
-    """
+    """The functions and limits of a subject of any form, and the lines of its glue."""
     one = target if conv is None else named_in(target, conv)
     if inspect.isclass(one) and backward is None and _is_layer(one):
         layer = _layer_functions(one)
         return layer, glue(_layer, "module" + (f".{conv}" if conv else ""), layer)
-    if conv is not None or backward is not None:
-        _check_named(target, conv, backward)
-        named = vars(_named.adapt(target, conv, backward))
-        return named, glue(_named, f"module, {conv!r}, {backward!r}", named)
-    plain = {name: getattr(target, name, None) for name in OUTPUTS}
-    plain = {name: value for name, value in plain.items() if callable(value)}
-    kinds = _named.OPERANDS.keys() & plain.keys()
-    foreign = {
-        kind
-        for kind in kinds
-        if _named.is_foreign(kind, plain[kind], plain.get(f"{kind}_backward"))
-    }
-    found = {n: f for n, f in plain.items() if _operation(n) not in foreign}
-    named, layers = vars(_named.adapt(target)), _layers(target)
-    others = "conv" in named or _named.candidates(target, "conv")
-    if others and layers and _reason_against(layers[0]) is not None:
-        layers = []
-    forms = [(_named, "module", named)] * bool(named)
-    if layers:
-        layer = _layer_functions(layers[0])
-        forms.insert(0, (_layer, f"module.{layers[0].__name__}", layer))
-    lines, kept = "", found
-    for form, argument, functions in forms:
+    if conv is None and backward is None:
+        return _found(target)
+    _check_named(target, conv, backward)
+    named = vars(_named.adapt(target, conv, backward))
+    return named, glue(_named, f"module, {conv!r}, {backward!r}", named)
+
+
+def _found(target: Any) -> tuple[dict[str, Any], str]:
+    """The same where nothing is named.
+
+    An operation is taken in one form only: the first in which it has a forward pass.
+    """
+    found, lines = _plain(target), ""
+    kept = found
+    for form, argument, functions in _other_forms(target):
         wanted = {n: f for n, f in functions.items() if _operation(n) not in found}
         wanted.pop("UNSUPPORTED", None)
         if wanted:
@@ -233,6 +222,30 @@ def _adapted(
             wanted["UNSUPPORTED"] = functions["UNSUPPORTED"]
         found = found | wanted
     return found, lines
+
+
+def _plain(target: Any) -> dict[str, Any]:
+    """The functions that can be called by our own names as they are."""
+    plain = {name: getattr(target, name, None) for name in OUTPUTS}
+    plain = {name: value for name, value in plain.items() if callable(value)}
+    foreign = {
+        kind
+        for kind in _named.OPERANDS.keys() & plain.keys()
+        if _named.is_foreign(kind, plain[kind], plain.get(f"{kind}_backward"))
+    }
+    return {n: f for n, f in plain.items() if _operation(n) not in foreign}
+
+
+def _other_forms(
+    target: Any,
+) -> Iterator[tuple[types.ModuleType, str, dict[str, Any]]]:
+    named, layers = vars(_named.adapt(target)), _layers(target)
+    others = "conv" in named or _named.candidates(target, "conv")
+    if layers and not (others and _reason_against(layers[0])):
+        layer = layers[0]
+        yield _layer, f"module.{layer.__name__}", _layer_functions(layer)
+    if named:
+        yield _named, "module", named
 
 
 def _check_named(target: Any, conv: str | None, backward: str | None) -> None:
