@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,18 @@ def test_neither_or_both_of_subject_and_functions_are_refused(both: bool) -> Non
     given: dict[str, Any] = {"conv": T.conv} if both else {}
     with pytest.raises(ArgumentError, match="pass either a subject or functions"):
         assert_conv(*([T] if both else []), **given)
+
+
+def test_the_functions_of_a_subject_may_be_named() -> None:
+    def my_relu(image: Any) -> Any:
+        return np.maximum(image, 0)
+
+    subject = SimpleNamespace(
+        my_relu=my_relu,
+        right=lambda dout, image: dout * (image > 0),
+        wrong=lambda dout, image: dout * (image > 1),
+    )
+    report = assert_conv(subject, conv="my_relu", backward="right", seconds=0.3)
+    assert [*report.tallies] == ["relu", "relu_backward"]
+    with pytest.raises(AssertionError, match=r"^wrong: relu_backward: dx"):
+        assert_conv(subject, conv="my_relu", backward="wrong", seconds=0.3)
