@@ -592,7 +592,8 @@ def test_a_name_that_is_of_no_use_is_refused(names: Any, message: str) -> None:
 
 def test_several_functions_that_may_be_meant_are_told() -> None:
     module = ModuleType("layers")
-    exec(LOOPS + "\ndef conv_a(x, w): pass\ndef conv_b(x, w): pass\n", module.__dict__)
+    text = "\ndef conv_a(x, w): pass\ndef conv_b(x, w): pass\ndef relu(x): return x\n"
+    exec(LOOPS + text, module.__dict__)
     with pytest.raises(DataError, match=r"conv_a, conv_b\n.*--conv conv_a"):
         describe(module)
 

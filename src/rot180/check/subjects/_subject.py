@@ -136,7 +136,8 @@ def describe(
         adapted, lines = _adapted(target, conv, backward)
     places = (target, module)
     functions = {name: adapted[name] for name in OUTPUTS if name in adapted}
-    if not functions:
+    unclear = conv is None and "conv" not in functions
+    if not functions or (unclear and _named.candidates(target, "conv")):
         raise DataError(_nothing_found(target, location))
     facts = Facts(
         functions=tuple(functions),
