@@ -279,6 +279,7 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
 
     Raises:
         TraceError: It is not a number or an array of numbers.
+        ArgumentError: No array can be made of it, or it is a masked one.
         DTypeError: It holds numbers of another dtype.
     """
     array = runtime.plain_array(value)

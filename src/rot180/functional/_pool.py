@@ -60,6 +60,7 @@ def max_pool(
     Source:
         Dumoulin and Visin, arXiv 1603.07285, section 3.
     """
+    ops.check_flags("max_pool", return_indices=return_indices)
     op, images, batched = _checked("max_pool", "max", as_array(x), kernel_size, stride,
                                    padding, dilation, ceil_mode, layout)  # fmt: skip
     found = tuple(_plain(v, batched) for v in run_or_trace(op, images))

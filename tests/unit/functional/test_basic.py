@@ -103,6 +103,26 @@ STRANGE = [
         r"\(1,\) is not a number",
     ),
     (
+        lambda: rot180.jit(lambda x: x * [[1, 2], [3]])(X),
+        ArgumentError,
+        "makes no array",
+    ),
+    (
+        lambda: rot180.max_pool(X[None], 2, ceil_mode=X),
+        ArgumentError,
+        r"ceil_mode=array",
+    ),
+    (
+        lambda: rot180.max_pool(X[None], 2, return_indices="no"),
+        ArgumentError,
+        "return_indices='no' is no flag",
+    ),
+    (
+        lambda: rot180.avg_pool(X[None], 2, count_include_pad="no"),
+        ArgumentError,
+        "count_include_pad='no' is no flag",
+    ),
+    (
         lambda: rot180.conv(X[None], X[None, None], padding_mode=X),
         ArgumentError,
         "padding_mode .array",
