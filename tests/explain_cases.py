@@ -326,6 +326,8 @@ def _network(rng: np.random.Generator, rank: int) -> Example:
             )
         except ShapeError:
             continue  # too small by now
+        if not part.y.size:  # no window fits, which pictures do not show
+            continue
         here = part.y
         parts.append(part)
         layers.append((kind, window))

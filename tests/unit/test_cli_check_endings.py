@@ -24,8 +24,11 @@ def subject(tmp_path: Path) -> str:
     return str(path)
 
 
+pytestmark = pytest.mark.usefixtures("fixed_only")
+
+
 def _check(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ("check", "--seconds", "0.2", *arguments))
+    return CliRunner().invoke(main, ("check", "--seconds", "60", *arguments))
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("oh"), MemoryError("oh")])
