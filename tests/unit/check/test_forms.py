@@ -566,11 +566,12 @@ def avg_pool_backward(dy, input_shape, size):
     np.testing.assert_array_equal(dx, (dy / 4).repeat(2, 2).repeat(2, 3))
 
 
+@pytest.mark.usefixtures("fixed_only")
 def test_a_function_without_a_bias_is_not_asked_for_its_gradient() -> None:
     module = ModuleType("layers")
     exec(PLANE, module.__dict__)
     assert "bias" in describe(module).facts.unsupported
-    report = check(module, seconds=2, dtypes=("float64",))
+    report = check(module, seconds=60, dtypes=("float64",))
     assert report.status == 0, (report.findings, report.incomplete)
 
 
@@ -607,3 +608,15 @@ def test_a_layer_and_functions_of_other_operations_are_judged_together() -> None
     exec(text, module.__dict__)
     module.my_relu.__module__ = module.Conv2D.__module__ = "layers"
     assert describe(module).facts.functions == ("conv", "conv_backward", "relu")
+
+
+def test_layers_that_are_not_judged_are_named() -> None:
+    class Pooling:
+        def __init__(self, pool_h: int) -> None: ...
+
+        def forward(self, x: Any) -> Any: ...
+
+        def backward(self, dout: Any) -> Any: ...
+
+    told = describe({"relu": lambda x: x, "Pooling": Pooling}).facts.unsupported
+    assert "its constructor needs 'pool_h'" in told["class Pooling"]

@@ -142,6 +142,7 @@ def describe(
     facts = Facts(
         functions=tuple(functions),
         unsupported=adapted.get("UNSUPPORTED", {})
+        | _unjudged(target)
         | _reasons(_declared(places, "UNSUPPORTED", ())),
         arithmetic=_arithmetic(_declared(places, "ARITHMETIC")),
         versions=_versions(_declared(places, "VERSIONS", ())),
@@ -241,7 +242,7 @@ def _other_forms(
     target: Any,
 ) -> Iterator[tuple[types.ModuleType, str, dict[str, Any]]]:
     named, layers = vars(_named.adapt(target)), _layers(target)
-    others = "conv" in named or _named.candidates(target, "conv")
+    others = named or _plain(target) or _named.candidates(target, "conv")
     if layers and not (others and _reason_against(layers[0])):
         layer = layers[0]
         yield _layer, f"module.{layer.__name__}", _layer_functions(layer)
@@ -288,15 +289,25 @@ def _layer_functions(layer: type) -> dict[str, Any]:
         ) from error
 
 
-def _layers(target: Any) -> list[type]:
-    """The one class of a module that is a convolution, if there is one."""
+def _layer_classes(target: Any) -> list[type]:
     name = getattr(target, "__name__", None)
-    classes = [
+    return [
         value
         for key, value in getattr(target, "__dict__", {}).items()
         if inspect.isclass(value) and _is_layer(value) and not key.startswith("_")
         if value.__module__ == name or not inspect.ismodule(target)
     ]
+
+
+def _unjudged(target: Any) -> dict[str, str]:
+    """The layers that are no convolution, and why they are not judged."""
+    reasons = {c.__name__: _reason_against(c) for c in _layer_classes(target)}
+    return {f"class {name}": why for name, why in reasons.items() if why}
+
+
+def _layers(target: Any) -> list[type]:
+    """The one class of a module that is a convolution, if there is one."""
+    name, classes = getattr(target, "__name__", None), _layer_classes(target)
     fitting = [layer for layer in classes if _reason_against(layer) is None]
     if len(fitting) > 1:
         names = ", ".join(layer.__name__ for layer in fitting)
