@@ -15,7 +15,7 @@ from sweeps import parts
 from rot180 import runtime
 
 CONFIGURATIONS = 300
-PARTS = 7  # of each, one of them for every run; prime to what numbers alternate
+PARTS = 13  # of each, one of them for every run; prime to what numbers alternate
 FORCED = 63  # for each of two other targets
 SCRIPT = Path(__file__).parent / "guarded.py"
 SECONDS = 600

@@ -15,7 +15,7 @@ import rot180
 from rot180 import ops, runtime
 from rot180.runtime import reference
 
-EXAMPLES = 16, 40  # for each of two layouts and two kinds of pooling
+EXAMPLES = 10, 40  # for each of two layouts and two kinds of pooling
 PYTORCH = 12, 30
 
 

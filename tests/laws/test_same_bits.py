@@ -20,7 +20,7 @@ from rot180 import ops, runtime
 CONFIGURATIONS = 165
 LARGE = 44  # of more than a million floating-point operations a pass
 FORCED = 33  # for each of two other targets
-PARTS = 11  # of each, one of them for every run; prime to what numbers alternate
+PARTS = 23  # of each, one of them for every run; prime to what numbers alternate
 THREADS = (1, 2, 3, 8)
 SCHEDULES = range(6)
 

@@ -23,7 +23,7 @@ import rot180
 from rot180 import kernels, ops, runtime
 from rot180.runtime import _compiler, _execute, reference
 
-EXAMPLES = 5, 21  # of each rank, for each of two targets
+EXAMPLES = 3, 21  # of each rank, for each of two targets
 POOLS = 6, 12
 X86 = ("avx2", "baseline")
 

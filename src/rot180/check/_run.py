@@ -348,8 +348,8 @@ class _Run:
             return
         if not survey.fitting_functions(case):
             return
-        self.judged.add(case)
         verdicts = list(self.judge.verdicts(case))
+        self.judged.add(case)
         for verdict in verdicts:
             self.ledger.add(verdict)
         if all(verdict.unsupported for verdict in verdicts):

@@ -128,7 +128,8 @@ def test_every_long_call_is_left(run_script: Run, name: str, count: str) -> None
 
 AGAIN_AND_AGAIN = """
 def size():
-    return int(open("/proc/self/statm").read().split()[0]) * 4096
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * 4096
 x, dy = zeros(1, 1, 2_000_000), zeros(1, 1, 1_000_001)
 def once():
     waits(lambda: rot180.conv_weight_grad(dy, x, (1, 1, 1_000_000)))
