@@ -20,29 +20,10 @@ from rot180.check.report._report import Report
 from rot180.check.subjects import EARLIER, Array, differing, number
 
 __all__ = [
-    "also",
-    "call",
-    "diagnoses",
-    "exit_status",
-    "facts",
-    "fault",
-    "first_wrong",
-    "lacking",
-    "laws",
-    "lists",
-    "messages",
-    "mistake",
-    "plural",
-    "remark",
-    "rows",
-    "scripts",
-    "slices",
-    "title",
-    "told",
-    "verdict",
-    "worked_out",
-    "wrong_cells",
-]
+    "also", "call", "diagnoses", "exit_status", "facts", "fault", "first_wrong",
+    "lacking", "laws", "lists", "messages", "mistake", "plural", "remark", "rows",
+    "scripts", "slices", "title", "told", "verdict", "worked_out", "wrong_cells",
+]  # fmt: skip
 
 Cells = NDArray[np.bool_]
 _HISTORY: Final = (
