@@ -375,11 +375,7 @@ def _judged(report: Report) -> str:
 
 def exit_status(report: Report) -> str:
     """Returns the exit status and what it means."""
-    meaning = {
-        0: "nothing is wrong",
-        1: "something is wrong",
-        2: "not everything was judged",
-    }
+    meaning = ("nothing is wrong", "something is wrong", "not everything was judged")
     text = f"exit status {report.status}: {meaning[report.status]}"
     if report.lenient and not report.strict and report.status == 0:
         text += "; accepting invalid input counts only with --strict"
