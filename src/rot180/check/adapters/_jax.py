@@ -242,10 +242,7 @@ def _refuse_words(
 
 
 def _max_pool(kernel_size: Ints, **options: Any) -> Callable[..., Any]:
-    def function(x: Any) -> Any:
-        return _reduced(x, lax.max, -np.inf, kernel_size, **options)
-
-    return function
+    return lambda x: _reduced(x, lax.max, -np.inf, kernel_size, **options)
 
 
 def _avg_pool(

@@ -48,16 +48,7 @@ def conv(
     groups: int = 1,
 ) -> Array:
     """`Y` of `Conv`."""
-    rank = w.ndim - 2
-    return _run(
-        "Conv",
-        _operands(x, w, b),
-        group=groups,
-        kernel_shape=w.shape[2:],
-        strides=_each(stride, rank),
-        dilations=_each(dilation, rank),
-        **_pads("Conv", padding, rank),
-    )
+    return _slid("Conv", (x, w, b), stride, padding, dilation, group=groups)
 
 
 def conv_transpose(
@@ -78,16 +69,8 @@ def conv_transpose(
             "ONNX's ConvTranspose means another output size by padding by name with a "
             "stride"
         )
-    return _run(
-        "ConvTranspose",
-        _operands(x, w, b),
-        group=groups,
-        kernel_shape=w.shape[2:],
-        strides=_each(stride, rank),
-        dilations=_each(dilation, rank),
-        output_padding=_each(output_padding, rank),
-        **_pads("ConvTranspose", padding, rank),
-    )
+    more = {"group": groups, "output_padding": _each(output_padding, rank)}
+    return _slid("ConvTranspose", (x, w, b), stride, padding, dilation, **more)
 
 
 def max_pool(
@@ -156,8 +139,25 @@ def _evaluator(
     return ReferenceEvaluator(node)
 
 
-def _operands(x: Array, w: Array, b: Array | None) -> dict[str, Array]:
-    return {"x": x, "w": w} if b is None else {"x": x, "w": w, "b": b}
+def _slid(
+    operator: str,
+    operands: tuple[Array, Array, Array | None],
+    stride: Ints,
+    padding: Any,
+    dilation: Ints,
+    **more: Any,
+) -> Array:
+    w = operands[1]
+    rank = w.ndim - 2
+    return _run(
+        operator,
+        {n: a for n, a in zip("xwb", operands, strict=True) if a is not None},
+        kernel_shape=w.shape[2:],
+        strides=_each(stride, rank),
+        dilations=_each(dilation, rank),
+        **more,
+        **_pads(operator, padding, rank),
+    )
 
 
 def _pads(operator: str, padding: Any, rank: int) -> dict[str, Any]:

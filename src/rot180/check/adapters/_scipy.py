@@ -85,10 +85,7 @@ def conv_input_grad(
     dims = zip(x_shape[2:], pads, strict=True)
     grown = (n + low + high for n, (low, high) in dims)
     dx = np.zeros((*x_shape[:2], *grown), dy.dtype)
-    reached: tuple[Any, ...] = tuple(
-        slice(n + span - 1)
-        for n, span in zip(slopes.shape[2:], taps.shape[2:], strict=True)
-    )
+    reached = _reached(slopes, taps.shape[2:])
     for n, k, c, i in _channels(len(dy), w.shape, groups):
         dx[(n, i, *reached)] += slide(slopes[n, k], taps[k, c], "full")
     return _padded(dx, [(-low, -high) for low, high in pads])
@@ -112,9 +109,7 @@ def conv_weight_grad(
     spans = tuple((r - 1) * d + 1 for r, d in dims)
     slopes = _spread(dy, _each(stride, rank))
     images = _padded(x, _pairs(padding, spans, stride))
-    reached: tuple[Any, ...] = tuple(
-        slice(n + span - 1) for n, span in zip(slopes.shape[2:], spans, strict=True)
-    )
+    reached = _reached(slopes, spans)
     dw = np.zeros((*w_shape[:2], *spans), dy.dtype)
     for n, k, c, i in _channels(len(x), w_shape, groups):
         dw[k, c] += _correlate(images[(n, i, *reached)], slopes[n, k], "valid")
@@ -129,6 +124,12 @@ def conv_backward(
     dx = conv_input_grad(dy, w, x.shape, **options)
     dw = conv_weight_grad(dy, x, w.shape, **options)
     return dx, dw, dy.sum(axis=(0, *range(2, dy.ndim)))
+
+
+def _reached(slopes: Array, spans: tuple[int, ...]) -> tuple[Any, ...]:
+    """The positions of `x` that some window reaches."""
+    dims = zip(slopes.shape[2:], spans, strict=True)
+    return tuple(slice(n + span - 1) for n, span in dims)
 
 
 def _correlate(a: Array, b: Array, mode: str) -> Array:

@@ -9,6 +9,7 @@ last column, only the later images.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -142,10 +143,7 @@ def _of_condition(found: Condition, label: str, of: int) -> Diagnosis:
 def _of_shapes(failures: Sequence[Failure], label: str) -> list[Diagnosis]:
     """Returns the conventions that explain most of the wrong shapes."""
     texts = [shape_texts(f) for f in failures if f.reason == "shape"]
-    counts: dict[str, int] = {}
-    for text in (text for each in texts for text in each):
-        counts[text] = counts.get(text, 0) + 1
-    best = sorted(counts, key=lambda text: -counts[text])[:1]
+    counts = Counter(text for each in texts for text in each)
     parts = {shared.shape: (shared.statement,) for shared in SHARED}
     return [
         Diagnosis(
@@ -155,7 +153,7 @@ def _of_shapes(failures: Sequence[Failure], label: str) -> list[Diagnosis]:
             len(failures),
             parts.get(text, ()),
         )
-        for text in best
+        for text, _ in counts.most_common(1)
         if counts[text] >= 0.6 * len(texts)
     ]
 

@@ -113,10 +113,7 @@ _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("kernel == 1", lambda c: set(c.kernel_size) == {1}),
     ("stride leaves a rest", lambda c: any(c.remainder())),
     ("stride and dilation differ", lambda c: c.stride != c.dilation),
-    (
-        "stride > kernel",
-        _each(lambda c, d: c.stride[d] > c.kernel_size[d]),
-    ),
+    ("stride > kernel", _each(lambda c, d: c.stride[d] > c.kernel_size[d])),
     ("windows overlap", _each(lambda c, d: c.stride[d] < c.kernel_size[d])),
     ("channels in a group > 1", lambda c: c.in_group > 1),
     ("filters in a group > 1", lambda c: c.out_group > 1),
@@ -145,10 +142,8 @@ _COUNTS: Final = {
     "out_group": "filters in a group",
 }
 _EXTENTS: Final = {
-    "kernel_size": "kernel size",
-    "stride": "stride",
-    "dilation": "dilation",
-}
+    "kernel_size": "kernel size", "stride": "stride", "dilation": "dilation"
+}  # fmt: skip
 _LIMITS: Final = (4, 8, 16, 32)
 _LANES: Final = (4, 8, 16)
 
@@ -192,16 +187,16 @@ def _by_size(field: str, name: str) -> Iterator[_Statement]:
     for v in _LIMITS:
         yield _Statement(f"{name} > {v}", lambda c, v=v: count(c) > v, True)  # type: ignore[misc]
     for v in _LANES:
-        for rest, test in (("!= 0", bool), ("== 0", operator.not_), ("== 1", _is_one)):
+        for rest, test in (
+            ("!= 0", bool),
+            ("== 0", operator.not_),
+            ("== 1", (1).__eq__),
+        ):
             yield _Statement(
                 f"{name} % {v} {rest}",
                 lambda c, v=v, test=test: test(count(c) % v),  # type: ignore[misc]
                 is_count=True,
             )
-
-
-def _is_one(rest: int) -> bool:
-    return rest == 1
 
 
 def holds(parts: Collection[str], case: Case) -> bool:

@@ -15,21 +15,9 @@ from rot180.check.diagnose._problem import ConvProblem, PlainProblem, Problem
 from rot180.check.diagnose._sums import Array, Dim, Pass, meets
 
 __all__ = [
-    "ALL",
-    "CONV",
-    "POOL",
-    "Mistake",
-    "Seen",
-    "conv",
-    "dims",
-    "ends",
-    "every",
-    "only",
-    "operand",
-    "pooling",
-    "result",
-    "window",
-]
+    "ALL", "CONV", "POOL", "Mistake", "Seen", "conv", "dims", "ends", "every", "only",
+    "operand", "pooling", "result", "window",
+]  # fmt: skip
 
 CONV = ("y", "x", "w")
 POOL = ("max", "max_back", "avg", "avg_back")

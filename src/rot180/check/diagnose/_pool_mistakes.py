@@ -33,10 +33,6 @@ def _rule(**rules: object) -> Predict:
     return pooling(lambda p: replace(p, **rules))  # type: ignore[arg-type]
 
 
-def _divisor(name: str) -> Predict:
-    return _rule(divisor=name)
-
-
 def _overridden(name: str) -> Predict:
     """Predicts another divisor where one was given."""
     return pooling(lambda p: None if p.override is None else replace(p, divisor=name))
@@ -87,12 +83,8 @@ def _total(dy: Array) -> Array:
     return np.asarray(dy.sum(axis=(0, *range(2, dy.ndim))))
 
 
-def _first_place(dy: Array) -> Array:
-    return np.asarray(dy.reshape(*dy.shape[:2], -1)[:, :, 0].sum(axis=0))
-
-
-def _last_place(dy: Array) -> Array:
-    return np.asarray(dy.reshape(*dy.shape[:2], -1)[:, :, -1].sum(axis=0))
+def _place(dy: Array, at: int) -> Array:
+    return np.asarray(dy.reshape(*dy.shape[:2], -1)[:, :, at].sum(axis=0))
 
 
 def _images_as_channels(dy: Array) -> Array | None:
@@ -113,7 +105,7 @@ POOL_MISTAKES: Final = (
     Mistake("overlap-overwritten", "overlapping windows overwrite instead of adding", 13, ("avg_back",), _rule(collect="last")),
     Mistake("overlap-first", "of overlapping windows only the first is added", 13, ("avg_back",), _rule(collect="first")),
     Mistake("padding-as-zero", "padding is read as 0, not as minus infinity", 5, ("max",), _rule(outside=0.0)),
-    Mistake("padding-takes-gradient", "padding of 0 takes gradients as a maximum", 5, ("max_back",), pooling(lambda p: replace(p, outside=0.0))),
+    Mistake("padding-takes-gradient", "padding of 0 takes gradients as a maximum", 5, ("max_back",), _rule(outside=0.0)),
     Mistake("minimum", "the smallest value instead of the largest", None, ("max",), pooling(lambda p: replace(p, outside=np.inf).reduced(np.min))),
     Mistake("average", "the mean instead of the largest value", None, ("max",), pooling(_average)),
     Mistake("last-window-dropped", "the last window of every dimension is left out", 6, ("max_back", "avg_back"), _left_out(-1)),
@@ -125,7 +117,7 @@ POOL_MISTAKES: Final = (
     Mistake("divisor-counts-padding", "padding counts in the divisor", 12, _AVG, _not_overridden("padded")),
     Mistake("divisor-inside", "padding does not count in the divisor", 12, _AVG, _not_overridden("inside")),
     Mistake("divisor-padding", "count_include_pad is the wrong way round", 12, _AVG, _not_overridden("other count")),
-    Mistake("divisor-missing", "sum of the window, not divided", 12, _AVG, _divisor("none")),
+    Mistake("divisor-missing", "sum of the window, not divided", 12, _AVG, _rule(divisor="none")),
     # ReLU.
     Mistake("slope-everywhere", "dy goes through everywhere", None, ("relu_backward",), _plain(lambda g: g["dy"])),
     Mistake("slope-at-zero", "slope at x = 0 is 1, must be 0", None, ("relu_backward",), _plain(lambda g: np.where(g["x"] >= 0, g["dy"], 0))),
@@ -144,8 +136,8 @@ POOL_MISTAKES: Final = (
     Mistake("last-image-only", "only the last image counts, no sum over images", 8, ("db",), _db(lambda dy: _total(dy[-1:]))),
     Mistake("last-image-missing", "the last image is missing", 8, ("db",), _db(lambda dy: _total(dy[:-1] if len(dy) > 1 else dy))),
     Mistake("first-image-missing", "the first image is missing", 8, ("db",), _db(lambda dy: _total(dy[1:] if len(dy) > 1 else dy))),
-    Mistake("first-position-only", "only the first position counts, no sum over positions", 8, ("db",), _db(_first_place)),
-    Mistake("last-position-only", "only the last position counts, no sum over positions", 8, ("db",), _db(_last_place)),
+    Mistake("first-position-only", "only the first position counts, no sum over positions", 8, ("db",), _db(lambda dy: _place(dy, 0))),
+    Mistake("last-position-only", "only the last position counts, no sum over positions", 8, ("db",), _db(lambda dy: _place(dy, -1))),
     Mistake("mean-over-images", "mean over the images instead of sum", 8, ("db",), _db(lambda dy: _total(dy) / len(dy))),
     Mistake("mean-over-positions", "mean over the positions instead of sum", 8, ("db",), _db(lambda dy: _total(dy) / max(dy[0, 0].size, 1))),
     Mistake("mean-over-both", "mean over images and positions instead of sum", 8, ("db",), _db(lambda dy: _total(dy) / max(dy[:, 0].size, 1))),

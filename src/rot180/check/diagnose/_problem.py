@@ -19,14 +19,9 @@ from rot180.check.diagnose._pool import PoolProblem
 from rot180.check.diagnose._sums import Array, Dim, Pass, Sum, Tables, tables
 
 __all__ = [
-    "ConvProblem",
-    "PlainProblem",
-    "Problem",
-    "canonical",
-    "drawn",
-    "problem_of",
+    "ConvProblem", "PlainProblem", "Problem", "canonical", "drawn", "problem_of",
     "window_of",
-]
+]  # fmt: skip
 
 _FILTERS = ("w", "ddw", "dw", "gw")
 _VECTORS = ("b", "db")

@@ -64,7 +64,9 @@ def _regions(output: str, rank: int) -> Iterator[_Region]:
     channels = 0 if is_filter or is_vector else 1
     if not is_filter and not is_vector:
         yield from _along(0, "image")
-        yield _Region("all images but the first", _later, 0)
+        yield _Region(
+            "all images but the first", lambda case, extent: np.arange(extent) > 0, 0
+        )
     yield from _along(channels, "filter" if is_filter else "channel")
     if is_filter:
         yield from _along(1, "channel")
@@ -72,10 +74,6 @@ def _regions(output: str, rank: int) -> Iterator[_Region]:
     for lanes in _LANES:
         text = f"only the channels past a multiple of {lanes}"
         yield _Region(text, _behind_lanes(lanes), channels)
-
-
-def _later(case: Case, extent: int) -> Array:
-    return np.arange(extent) > 0
 
 
 def place(seen: Sequence[Seen]) -> tuple[str, int] | None:

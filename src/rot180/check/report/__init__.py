@@ -8,15 +8,6 @@ from rot180.check.report._render import show
 from rot180.check.report._report import Report
 
 __all__ = [
-    "SHRINKING",
-    "Report",
-    "causes",
-    "findings",
-    "lenient_findings",
-    "show",
-    "to_github",
-    "to_json",
-    "to_junit",
-    "to_markdown",
-    "write_reproductions",
-]
+    "SHRINKING", "Report", "causes", "findings", "lenient_findings", "show",
+    "to_github", "to_json", "to_junit", "to_markdown", "write_reproductions",
+]  # fmt: skip

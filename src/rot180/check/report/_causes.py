@@ -71,18 +71,15 @@ def _needs(finding: Finding, group: Group) -> bool:
     if finding.failure.reason == "invalid":
         return False
     simplest = make(case.kind, rank=case.rank)
-    known = [_known(other) for other in group if _operation(other) == case.kind]
+    known = [_known(other) for other in group if other.failure.case.kind == case.kind]
     conditions = [_parts(one) for one in known if one is not None and one.parts]
     return any(holds(p, case) and not holds(p, simplest) for p in conditions)
 
 
-def _operation(finding: Finding) -> str:
-    return finding.failure.case.kind
-
-
 def _signs(finding: Finding) -> Iterator[Hashable]:
     """Yields what two findings of one cause have in common."""
-    failure, kind, known = finding.failure, _operation(finding), _known(finding)
+    failure, known = finding.failure, _known(finding)
+    kind = failure.case.kind
     place = _PLACE.search(failure.message)
     if failure.reason == "raised" and place:
         yield place.groups()

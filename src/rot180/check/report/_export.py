@@ -179,13 +179,9 @@ def _section(group: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
     if finding.diagnoses:
         yield ""
     smallest = words.call(failure.case, failure.function, tuple(failure.operands))
-    lines = [
-        smallest,
-        f"# {words.facts(failure)}",
-        finding.formula,
-        words.worked_out(failure),
-    ]
-    yield from _fenced("text", "\n".join(line for line in lines if line))
+    facts = f"# {words.facts(failure)}"
+    lines = [smallest, facts, finding.formula, words.worked_out(failure)]
+    yield from _fenced("\n".join(filter(None, lines)))
     told = {
         "Of the same cause": list(map(words.also, others)),
         "Reproduction": [file for file in files if file],
@@ -196,9 +192,9 @@ def _section(group: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
             yield from (f"- {_inline(item)}" for item in items)
 
 
-def _fenced(language: str, text: str) -> Iterator[str]:
+def _fenced(text: str) -> Iterator[str]:
     fence = "```" if "```" not in text else "`````"
-    yield from (f"{fence}{language}", text, fence)
+    yield from (f"{fence}text", text, fence)
 
 
 def _inline(text: str) -> str:

@@ -12,13 +12,7 @@ import numpy as np
 
 from rot180.check.cases import Case
 from rot180.check.judge import Failure
-from rot180.check.report._ending import (
-    call,
-    ending,
-    kept,
-    needed,
-    stands_for_itself,
-)
+from rot180.check.report._ending import call, ending, kept, needed, stands_for_itself
 from rot180.check.report._literal import array_literal, literal
 from rot180.check.report._words import fault
 from rot180.check.subjects import EARLIER, Array
@@ -136,16 +130,8 @@ def _called(failure: Failure) -> Failure:
 def _first(failure: Failure, before: Before) -> Failure:
     """The call made first, in the form of the failure that it leads to."""
     case, function, operands = before
-    return _called(
-        replace(
-            failure,
-            case=case,
-            function=function,
-            output="",
-            operands=operands,
-            memory="plain",
-        )
-    )
+    first = replace(failure, case=case, function=function, operands=operands)
+    return _called(replace(first, output="", memory="plain"))
 
 
 def _made_first(failure: Failure, first: Failure | None) -> Lines:

@@ -20,29 +20,10 @@ from rot180.check.report._report import Report
 from rot180.check.subjects import EARLIER, Array, differing, number
 
 __all__ = [
-    "also",
-    "call",
-    "diagnoses",
-    "exit_status",
-    "facts",
-    "fault",
-    "first_wrong",
-    "lacking",
-    "laws",
-    "lists",
-    "messages",
-    "mistake",
-    "plural",
-    "remark",
-    "rows",
-    "scripts",
-    "slices",
-    "title",
-    "told",
-    "verdict",
-    "worked_out",
-    "wrong_cells",
-]
+    "also", "call", "diagnoses", "exit_status", "facts", "fault", "first_wrong",
+    "lacking", "laws", "lists", "messages", "mistake", "plural", "remark", "rows",
+    "scripts", "slices", "title", "told", "verdict", "worked_out", "wrong_cells",
+]  # fmt: skip
 
 Cells = NDArray[np.bool_]
 _HISTORY: Final = (
@@ -394,11 +375,7 @@ def _judged(report: Report) -> str:
 
 def exit_status(report: Report) -> str:
     """Returns the exit status and what it means."""
-    meaning = {
-        0: "nothing is wrong",
-        1: "something is wrong",
-        2: "not everything was judged",
-    }
+    meaning = ("nothing is wrong", "something is wrong", "not everything was judged")
     text = f"exit status {report.status}: {meaning[report.status]}"
     if report.lenient and not report.strict and report.status == 0:
         text += "; accepting invalid input counts only with --strict"
