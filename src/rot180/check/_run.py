@@ -136,7 +136,7 @@ def check(
         else LocalRunner(subject, conv, backward)
     )
     try:
-        declared = arithmetic or runner.arithmetic
+        declared = arithmetic or runner.facts.arithmetic
         judge = Judge(runner, arithmetic_of(declared), Survey(runner, only))
         return _Run(name, judge, settings).report(lacking)
     finally:
@@ -422,7 +422,7 @@ class _Run:
             unsupported[f"{name} of {function}"] = "None was returned"
         return Report(
             subject=self.name,
-            versions=self.judge.runner.versions,
+            versions=self.judge.runner.facts.versions,
             profile="shapes" if settings.shapes is not None else settings.profile,
             seed=settings.seed,
             dtypes=settings.dtypes,
