@@ -40,13 +40,7 @@ from rot180.check.judge import (
     too_large,
 )
 from rot180.check.report import SHRINKING, Report, findings, lenient_findings
-from rot180.check.subjects import (
-    MEMORY,
-    ChildRunner,
-    LocalRunner,
-    OutOfTime,
-    Runner,
-)
+from rot180.check.subjects import MEMORY, ChildRunner, LocalRunner, OutOfTime, Runner
 from rot180.errors import ArgumentError, DataError
 
 __all__ = ["Profile", "Progress", "check"]
@@ -122,29 +116,24 @@ def check(
     _check_names("only", only, tuple(OUTPUTS))
     _check_names("lacking", lacking, (*OUTPUTS, *known_features()))
     if profile not in ("quick", "full"):
-        raise ArgumentError(
-            f"check: profile is {profile!r}\n  Use one of 'quick' and 'full'."
-        )
+        text = f"check: profile is {profile!r}\n  Use one of 'quick' and 'full'."
+        raise ArgumentError(text)
     settings = _Settings(
         profile, _read(shapes), seed, seconds, tuple(dtypes), diagnosis, strict,
         progress,
     )  # fmt: skip
-    name = subject if isinstance(subject, str) else _name(subject)
-    runner: Runner = (
-        ChildRunner(subject, conv, backward, timeout=timeout)
-        if isinstance(subject, str)
-        else LocalRunner(subject, conv, backward)
-    )
+    runner: Runner
+    if isinstance(subject, str):
+        name, runner = subject, ChildRunner(subject, conv, backward, timeout=timeout)
+    else:
+        name = str(getattr(subject, "__name__", type(subject).__name__))
+        runner = LocalRunner(subject, conv, backward)
     try:
-        declared = arithmetic or runner.arithmetic
+        declared = arithmetic or runner.facts.arithmetic
         judge = Judge(runner, arithmetic_of(declared), Survey(runner, only))
         return _Run(name, judge, settings).report(lacking)
     finally:
         runner.close()
-
-
-def _name(subject: Any) -> str:
-    return str(getattr(subject, "__name__", type(subject).__name__))
 
 
 def _read(shapes: str | Path | None) -> tuple[Case, ...] | None:
@@ -422,7 +411,7 @@ class _Run:
             unsupported[f"{name} of {function}"] = "None was returned"
         return Report(
             subject=self.name,
-            versions=self.judge.runner.versions,
+            versions=self.judge.runner.facts.versions,
             profile="shapes" if settings.shapes is not None else settings.profile,
             seed=settings.seed,
             dtypes=settings.dtypes,

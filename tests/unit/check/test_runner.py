@@ -459,7 +459,7 @@ def test_what_a_subject_writes_to_the_connection_is_no_more_than_data(
     monkeypatch.setattr(_process, "ENDING", 0.1)
     path = write(tmp_path, FORGED.format(body=FORGERIES[what]))
     with ChildRunner(path, timeout=0.5) as runner:
-        runner.functions  # noqa: B018  # the subject is loaded
+        runner.facts.functions  # noqa: B018  # the subject is loaded
         begun = time.monotonic()
         outcome = runner.call("relu", (("x", X),), {})
         assert isinstance(outcome, Died | TimedOut)
@@ -572,7 +572,7 @@ def test_a_name_that_is_not_found_is_one_error(
     write(tmp_path, BY_NUMBERS, "layers.py")
     monkeypatch.chdir(tmp_path)
     with ChildRunner(spec) as runner, pytest.raises(DataError, match=message):
-        _ = runner.functions
+        _ = runner.facts.functions
 
 
 def test_an_absent_framework_tells_how_to_install_it(
@@ -581,7 +581,7 @@ def test_an_absent_framework_tells_how_to_install_it(
     write(tmp_path, "raise ImportError('hidden')", "scipy/__init__.py")
     monkeypatch.syspath_prepend(str(tmp_path))
     with ChildRunner("scipy") as runner, pytest.raises(DataError) as error:
-        _ = runner.functions
+        _ = runner.facts.functions
     assert "pip install 'rot180[scipy]'" in str(error.value)
     assert "Traceback" not in str(error.value)
 

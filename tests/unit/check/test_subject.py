@@ -97,11 +97,11 @@ def test_other_ranks_and_single_images_are_unsupported(text: str) -> None:
 
 def test_the_course_form_has_pooling_and_relu() -> None:
     runner = LocalRunner(module(COURSE))
-    assert runner.functions == (
+    assert runner.facts.functions == (
         *("conv", "conv_backward", "max_pool", "max_pool_backward"),
         *("relu", "relu_backward"),
     )
-    assert "groups" in runner.unsupported
+    assert "groups" in runner.facts.unsupported
     (y,) = results(call(runner, "max_pool", X, (2, 3), stride=2, padding=0))
     assert y.shape == (2, 3, 2, 2)
     assert y[0, 0, 0, 0] == X[0, 0, :2, :3].max()
@@ -121,9 +121,9 @@ def test_functions_by_our_names_come_before_the_course_s() -> None:
     text = COURSE + "\n\ndef conv(x, w, b=None):\n    return x\n"
     runner = LocalRunner(module(text))
     assert (results(call(runner, "conv", X, W, None))[0] == X).all()
-    assert "conv_backward" not in runner.functions
-    assert "relu_backward" in runner.functions
-    assert not runner.unsupported
+    assert "conv_backward" not in runner.facts.functions
+    assert "relu_backward" in runner.facts.functions
+    assert not runner.facts.unsupported
 
 
 def test_a_class_without_gradient_names_what_was_looked_for() -> None:
@@ -230,7 +230,7 @@ def test_a_declaration_of_another_kind_says_what_it_may_be(
     assert repr(value) in str(error.value)
     assert "  Make it " in str(error.value)
     with ChildRunner(spec) as runner, pytest.raises(DataError) as again:
-        _ = runner.functions
+        _ = runner.facts.functions
     assert str(again.value) == str(error.value)
 
 
@@ -264,7 +264,7 @@ def test_the_source_makes_a_script_that_does_not_need_rot180(
     monkeypatch.chdir(tmp_path)
     with ChildRunner(spec_of(tmp_path, form)) as runner:
         (expected,) = results(call(runner, "conv", X, W, None))
-        script = "import sys\nsys.modules['rot180'] = None\n" + runner.source
+        script = "import sys\nsys.modules['rot180'] = None\n" + runner.facts.source
     script += (
         "import numpy as np\n"
         f"x = np.array({X.tolist()}, 'float32')\n"
@@ -285,18 +285,18 @@ def test_the_source_makes_a_script_that_does_not_need_rot180(
 def test_an_object_s_source_imports_it_again() -> None:
     from rot180.functional import conv
 
-    lines = LocalRunner({"conv": conv}).source
+    lines = LocalRunner({"conv": conv}).facts.source
     names: dict[str, Any] = {}
     exec(lines, names)
     assert names["subject"].conv is conv
-    assert "SystemExit" in LocalRunner({"conv": lambda x, w, b: x}).source
+    assert "SystemExit" in LocalRunner({"conv": lambda x, w, b: x}).facts.source
 
 
 def test_a_ready_adapter_s_source_is_its_own_text() -> None:
     with ChildRunner("scipy") as runner:
-        assert "exec(" in runner.source
-        assert "rot180.check" not in runner.source
+        assert "exec(" in runner.facts.source
+        assert "rot180.check" not in runner.facts.source
         names: dict[str, Any] = {}
-        exec(runner.source, names)
+        exec(runner.facts.source, names)
         assert callable(names["subject"].conv)
-        assert "scipy" in runner.versions
+        assert "scipy" in runner.facts.versions

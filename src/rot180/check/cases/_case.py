@@ -73,6 +73,9 @@ def _parameter(
     return field(default=default, metadata={"parameter": known})
 
 
+_LAYOUTS: Final = ("channels_first", "channels_last")
+_COUNTS: Final = (1, 2, 3, 5, 8, 9, 17)
+_DRAWN_COUNTS: Final = (1, 1, 2, 2, 3, 4, *range(1, 10))
 _PADS: Final = ((0, 0), (1, 1), (2, 2), (1, 0), (0, 2), (3, 1), (-1, 0), (0, -1))
 _DRAWN_PADS: Final = tuple((low, high) for low in range(-2, 4) for high in range(-2, 4))
 
@@ -92,25 +95,11 @@ class Case:
         1, 2, 3, 0, None, drawn=(1, 1, 2, 2, 3, 4, 5, 0, None), kinds=KINDS, most=20
     )
     groups: int = _parameter(
-        *(1, 2, 3, 8),
-        drawn=(1, 1, 1, 1, 2, 2, 3, 4, 5, 8),
-        most=48,
-        kinds=CONV,
-        option="always",
-        feature="groups",
-    )
-    in_group: int = _parameter(
-        *(1, 2, 3, 5, 8, 9, 17),
-        drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
-        kinds=(*CONV, *POOL, "relu"),
-        most=130,
-    )
-    out_group: int = _parameter(
-        *(1, 2, 3, 5, 8, 9, 17),
-        drawn=(1, 1, 2, 2, 3, 4, *range(1, 10)),
-        kinds=CONV,
-        most=130,
-    )
+        1, 2, 3, 8, drawn=(1, 1, 1, 1, 2, 2, 3, 4, 5, 8), most=48, kinds=CONV,
+        option="always", feature="groups",
+    )  # fmt: skip
+    in_group: int = _parameter(*_COUNTS, drawn=_DRAWN_COUNTS, kinds=KINDS, most=130)
+    out_group: int = _parameter(*_COUNTS, drawn=_DRAWN_COUNTS, kinds=CONV, most=130)
     kernel_size: tuple[int, ...] = _parameter(
         1, 2, 3, 4, 5, drawn=(1, 2, 2, 3, 3, 3, 4, 5), each=True, most=13
     )
@@ -118,52 +107,28 @@ class Case:
         0, 1, 2, 3, 5, drawn=range(10), kinds=KINDS, each=True, most=100
     )
     stride: tuple[int, ...] = _parameter(
-        *(1, 2, 3),
-        drawn=(1, 1, 1, 2, 2, 3, 4, 5),
-        each=True,
-        most=9,
-        option="always",
-        feature="stride",
-    )
+        1, 2, 3, drawn=(1, 1, 1, 2, 2, 3, 4, 5), each=True, most=9,
+        option="always", feature="stride",
+    )  # fmt: skip
     padding: tuple[Pair, ...] | str = _parameter(
-        *_PADS,
-        drawn=(*((0, 0), (1, 1)) * 9, *_DRAWN_PADS),
-        each=True,
-        option="always",
-        feature="padding",
-    )
+        *_PADS, drawn=(*((0, 0), (1, 1)) * 9, *_DRAWN_PADS), each=True,
+        option="always", feature="padding",
+    )  # fmt: skip
     dilation: tuple[int, ...] = _parameter(
-        *(1, 2, 3),
-        drawn=(1, 1, 1, 2, 3, 4),
-        kinds=(*CONV, "max_pool"),
-        each=True,
-        most=14,
-        option="always",
-        feature="dilation",
-    )
+        1, 2, 3, drawn=(1, 1, 1, 2, 3, 4), kinds=(*CONV, "max_pool"), each=True,
+        most=14, option="always", feature="dilation",
+    )  # fmt: skip
     output_padding: tuple[int, ...] = _parameter(
-        *(0, 1, 2),
-        drawn=(0, 1, 2, 3),
-        kinds=("conv_transpose",),
-        each=True,
-        option="set",
-        feature="output_padding",
-    )
+        0, 1, 2, drawn=(0, 1, 2, 3), kinds=("conv_transpose",), each=True,
+        option="set", feature="output_padding",
+    )  # fmt: skip
     bias: bool = _parameter(False, True, kinds=CONV, feature="bias")
     flip: bool = _parameter(
-        False,
-        True,
-        drawn=(False, False, True),
-        kinds=CONV,
-        option="set",
+        False, True, drawn=(False, False, True), kinds=CONV, option="set",
         feature="flip",
-    )
+    )  # fmt: skip
     layout: ops.Layout = _parameter(
-        "channels_first",
-        "channels_last",
-        drawn=("channels_first", "channels_first", "channels_last"),
-        option="set",
-        feature="layout",
+        *_LAYOUTS, drawn=(_LAYOUTS[0], *_LAYOUTS), option="set", feature="layout"
     )
     ceil_mode: bool = _parameter(
         False, True, kinds=POOL, option="set", feature="ceil_mode"
@@ -172,13 +137,9 @@ class Case:
         True, False, kinds=("avg_pool",), option="set", feature="count_include_pad"
     )
     divisor_override: int | None = _parameter(
-        None,
-        3,
-        drawn=(None, None, 1, 3, 7),
-        kinds=("avg_pool",),
-        option="set",
+        None, 3, drawn=(None, None, 1, 3, 7), kinds=("avg_pool",), option="set",
         feature="divisor_override",
-    )
+    )  # fmt: skip
     seed: int = 0
 
     @property
@@ -226,15 +187,10 @@ class Case:
     @property
     def window(self) -> ops.Window:
         """The window of `x`; not for the transposed convolution, whose is `y`'s."""
+        names = ("stride", "padding", "dilation", "groups", "flip")
+        more: Any = {name: getattr(self, name) for name in names}
         return ops.Window.make(
-            self.kind,
-            self.kernel_size,
-            input_size=self.size,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            flip=self.flip,
+            self.kind, self.kernel_size, input_size=self.size, **more
         )
 
     @property
@@ -376,16 +332,10 @@ def _features(case: Case) -> frozenset[str]:
 def _simplest(values: Any) -> Any:
     if isinstance(values, str):
         return values
-    items = tuple(_simplest_pair(value) for value in values)
+    items = tuple(v[0] if isinstance(v, tuple) and v[0] == v[1] else v for v in values)
     if any(isinstance(item, tuple) for item in items):
         return tuple(values)
     return items[0] if len(set(items)) == 1 else items
-
-
-def _simplest_pair(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return value[0] if value[0] == value[1] else value
-    return value
 
 
 @cache
@@ -473,14 +423,6 @@ def _seen_from_inside(case: Case) -> tuple[Pair, ...]:
 def _pooling(case: Case) -> ops.Window:
     """Returns the window of a pooling, as far as it reaches with `ceil_mode`."""
     x = ops.TensorType((1, 1, *case.size), "float32")
-    pool = ops.pool_op(
-        "check",
-        "max",
-        x,
-        case.kernel_size,
-        stride=case.stride,
-        padding=case.padding,
-        dilation=case.dilation,
-        ceil_mode=case.ceil_mode,
-    )
-    return pool.window
+    names = ("stride", "padding", "dilation", "ceil_mode")
+    more: Any = {name: getattr(case, name) for name in names}
+    return ops.pool_op("check", "max", x, case.kernel_size, **more).window

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from rot180.check.cases._case import KINDS, Case, Kind, make
@@ -58,10 +59,8 @@ def _valued(case: Case, number: int, seed: int) -> Case:
     """
     impulses = case.seed == IMPULSES
     wide = number // 2 % 2 if impulses else number // 3 % 3 == 2
-    dtype, style = (
-        "float64" if wide else "float32",
-        IMPULSES if impulses else number % 3,
-    )
+    dtype = "float64" if wide else "float32"
+    style = IMPULSES if impulses else number % 3
     return replace(case, seed=8 * (number + 1009 * seed) + style, dtype=dtype)
 
 
@@ -80,9 +79,8 @@ def _convs() -> Iterator[Case]:
     # Rows past the last full window; a stride larger than the kernel.
     for extra in (1, 2, 3, 4):
         yield make(kernel_size=2, extra=extra, stride=3, in_group=2, out_group=2)
-        yield make(
-            kernel_size=3, extra=(extra, 3), stride=(2, 4), padding=(1, 1), images=2
-        )
+        oblong: dict[str, Any] = {"extra": (extra, 3), "stride": (2, 4)}
+        yield make(kernel_size=3, padding=(1, 1), images=2, **oblong)
     yield make(kernel_size=1, extra=4, stride=2, in_group=3, out_group=2)
     # Stride with dilation, equal and not; per dimension.
     for stride, dilation in ((2, 3), (3, 2), (2, 2), ((1, 2), (3, 1)), ((2, 1), 2)):
@@ -160,69 +158,56 @@ def _convs() -> Iterator[Case]:
 
 
 def _transposed() -> Iterator[Case]:
-    kind: Kind = "conv_transpose"
+    made = partial(make, "conv_transpose")
     both = {"in_group": 2, "out_group": 3, "images": 2}
-    yield make(kind, kernel_size=2, extra=1)
-    yield make(kind, kernel_size=(3, 2), extra=2, **both, bias=True)
-    yield make(kind, kernel_size=3, extra=2, stride=2, padding=(1, 1), **both)
+    yield made(kernel_size=2, extra=1)
+    yield made(kernel_size=(3, 2), extra=2, **both, bias=True)
+    yield made(kernel_size=3, extra=2, stride=2, padding=(1, 1), **both)
     half: dict[str, Any] = {"stride": 2, "padding": (1, 1), "output_padding": 1}
-    yield make(kind, kernel_size=3, extra=2, **half, **both, bias=True)
-    yield make(kind, kernel_size=2, extra=2, stride=3, output_padding=(2, 1), **both)
-    yield make(kind, kernel_size=4, extra=2, stride=2, padding=(2, 2), output_padding=1)
-    yield make(kind, kernel_size=5, stride=3, padding=(1, 2), output_padding=2, **both)
-    yield make(kind, kernel_size=3, extra=2, stride=2, output_padding=1, in_group=2)
-    yield make(kind, kernel_size=3, extra=2, dilation=2, stride=2, output_padding=1)
-    yield make(
-        kind, kernel_size=3, extra=2, stride=(2, 3), padding=(1, 0), dilation=(2, 1)
-    )
-    yield make(
-        kind, kernel_size=3, extra=2, groups=2, in_group=2, out_group=3, stride=2
-    )
-    yield make(kind, kernel_size=2, extra=2, groups=3, stride=2, output_padding=1)
-    yield make(
-        kind, kernel_size=2, extra=2, groups=2, in_group=1, out_group=2, bias=True
-    )
-    yield make(kind, kernel_size=1, extra=2, stride=2, in_group=2)
-    yield make(kind, kernel_size=3, extra=2, images=0, stride=2, in_group=2)
+    yield made(kernel_size=3, extra=2, **half, **both, bias=True)
+    yield made(kernel_size=2, extra=2, stride=3, output_padding=(2, 1), **both)
+    yield made(kernel_size=4, extra=2, stride=2, padding=(2, 2), output_padding=1)
+    yield made(kernel_size=5, stride=3, padding=(1, 2), output_padding=2, **both)
+    yield made(kernel_size=3, extra=2, stride=2, output_padding=1, in_group=2)
+    yield made(kernel_size=3, extra=2, dilation=2, stride=2, output_padding=1)
+    yield made(kernel_size=3, extra=2, stride=(2, 3), padding=(1, 0), dilation=(2, 1))
+    yield made(kernel_size=3, extra=2, groups=2, in_group=2, out_group=3, stride=2)
+    yield made(kernel_size=2, extra=2, groups=3, stride=2, output_padding=1)
+    yield made(kernel_size=2, extra=2, groups=2, in_group=1, out_group=2, bias=True)
+    yield made(kernel_size=1, extra=2, stride=2, in_group=2)
+    yield made(kernel_size=3, extra=2, images=0, stride=2, in_group=2)
     for rank in (1, 3):
-        yield make(
-            kind, rank=rank, kernel_size=3, extra=2, stride=2, output_padding=1, **both
+        yield made(
+            rank=rank, kernel_size=3, extra=2, stride=2, output_padding=1, **both
         )
-        yield make(kind, rank=rank, kernel_size=2, extra=2, groups=2, padding=(1, 1))
-    yield make(kind, kernel_size=(3, 2), extra=2, flip=True, stride=2)
-    yield make(
-        kind, kernel_size=(3, 2), extra=2, layout="channels_last", stride=2, **both
-    )
+        yield made(rank=rank, kernel_size=2, extra=2, groups=2, padding=(1, 1))
+    yield made(kernel_size=(3, 2), extra=2, flip=True, stride=2)
+    yield made(kernel_size=(3, 2), extra=2, layout="channels_last", stride=2, **both)
 
 
 def _pools() -> Iterator[Case]:
     kinds: tuple[Kind, ...] = ("max_pool", "avg_pool")
     for kind in kinds:
-        yield make(kind, kernel_size=2, stride=2, extra=2, in_group=2, images=2)
-        yield make(kind, kernel_size=3, extra=3, in_group=2, images=2)  # overlapping
-        yield make(kind, kernel_size=3, extra=3, padding=((1, 1), (0, 1)), in_group=2)
-        yield make(kind, kernel_size=3, stride=2, extra=4, in_group=2, padding=(1, 1))
-        yield make(kind, kernel_size=(2, 3), stride=(2, 1), extra=(3, 2))
-        yield make(kind, kernel_size=2, stride=3, extra=4, in_group=3)  # gaps and tails
+        made = partial(make, kind)
+        yield made(kernel_size=2, stride=2, extra=2, in_group=2, images=2)
+        yield made(kernel_size=3, extra=3, in_group=2, images=2)  # overlapping
+        yield made(kernel_size=3, extra=3, padding=((1, 1), (0, 1)), in_group=2)
+        yield made(kernel_size=3, stride=2, extra=4, in_group=2, padding=(1, 1))
+        yield made(kernel_size=(2, 3), stride=(2, 1), extra=(3, 2))
+        yield made(kernel_size=2, stride=3, extra=4, in_group=3)  # gaps and tails
         for extra in (1, 2, 3):
-            yield make(kind, kernel_size=3, stride=2, extra=extra, ceil_mode=True)
+            yield made(kernel_size=3, stride=2, extra=extra, ceil_mode=True)
             more: dict[str, Any] = {"ceil_mode": True, "padding": (1, 1)}
-            yield make(kind, kernel_size=2, stride=3, extra=extra, **more)
-            yield make(kind, kernel_size=3, stride=2, extra=extra, **more)
-        yield make(kind, kernel_size=1, extra=2)
-        yield make(kind, kernel_size=2, stride=2, extra=(1, 38), in_group=17)
-        yield make(kind, kernel_size=3, padding=(1, 0), stride=2, extra=2)
-        yield make(kind, kernel_size=2, stride=2, extra=2, images=0)
-        yield make(
-            kind, kernel_size=3, stride=2, extra=3, layout="channels_last", in_group=2
-        )
+            yield made(kernel_size=2, stride=3, extra=extra, **more)
+            yield made(kernel_size=3, stride=2, extra=extra, **more)
+        yield made(kernel_size=1, extra=2)
+        yield made(kernel_size=2, stride=2, extra=(1, 38), in_group=17)
+        yield made(kernel_size=3, padding=(1, 0), stride=2, extra=2)
+        yield made(kernel_size=2, stride=2, extra=2, images=0)
+        yield made(kernel_size=3, stride=2, extra=3, layout="channels_last", in_group=2)
         for rank in (1, 3):
-            yield make(
-                kind, rank=rank, kernel_size=3, stride=2, extra=2, padding=(1, 1)
-            )
-            yield make(
-                kind, rank=rank, kernel_size=2, stride=2, extra=1, ceil_mode=True
-            )
+            yield made(rank=rank, kernel_size=3, stride=2, extra=2, padding=(1, 1))
+            yield made(rank=rank, kernel_size=2, stride=2, extra=1, ceil_mode=True)
     yield make("max_pool", kernel_size=2, dilation=2, extra=3, stride=2)
     for ceil_mode in (False, True):
         more = {"count_include_pad": False, "ceil_mode": ceil_mode, "kernel_size": 3}

@@ -15,11 +15,8 @@ __all__ = ["BITS", "DTYPES", "HALF", "epsilon", "numpy_dtype"]
 # Of the significand, with the one that is not stored: integers up to 2 to that many are
 # exact, and the unit roundoff is 2 to minus that many.
 BITS: Final[Mapping[str, int]] = {
-    "float32": 24,
-    "float64": 53,
-    "float16": 11,
-    "bfloat16": 8,
-}
+    "float32": 24, "float64": 53, "float16": 11, "bfloat16": 8,
+}  # fmt: skip
 DTYPES: Final = tuple(BITS)
 HALF: Final = DTYPES[2:]
 

@@ -31,6 +31,10 @@ __all__ = ["cases", "draw", "every_cell", "read_shapes"]
 # A random case costs at most so many multiplications a pass, so that a subject of plain
 # Python loops answers in time too.
 _WORK: Final = 100_000
+# What a random case becomes smaller in.
+_SIZES: Final = (
+    "extra", "kernel_size", "in_group", "out_group", "groups", "images",
+)  # fmt: skip
 # How many levels of a parameter the full profile combines, by rank.
 _LEVELS: Final = {1: 9, 2: 9, 3: 3}
 
@@ -63,9 +67,8 @@ def draw(kind: Kind, ranks: Sequence[int], rng: np.random.Generator) -> Case:
         values[known.name] = _enlarged(known, values[known.name], rng)
         large = known.name
     if kind in ("conv", "max_pool", "avg_pool") and rng.integers(10) == 0:
-        values["padding"] = _pick(
-            rng, ops.PADDINGS if kind == "conv" else ("valid", "same")
-        )
+        words = ops.PADDINGS if kind == "conv" else ("valid", "same")
+        values["padding"] = _pick(rng, words)
     case = make(kind, rank=rank, **values, seed=int(rng.integers(10**6)))
     return _within(case, large, rng)
 
@@ -91,22 +94,12 @@ def _within(case: Case, large: str | None, rng: np.random.Generator) -> Case:
     The large parameter is kept.
     """
     while case.work() > _WORK:
-        counts = {
-            "extra": max(case.extra),
-            "kernel_size": max(case.kernel_size),
-            "in_group": case.in_group,
-            "out_group": case.out_group,
-            "groups": case.groups,
-            "images": case.images or 1,
-        }
-        open_names = [n for n, count in counts.items() if count > 1 and n != large]
+        sizes = {name: getattr(case, name) for name in _SIZES}
+        open_names = [n for n, v in sizes.items() if np.max(v or 1) > 1 and n != large]
         name = _pick(rng, open_names or [large])
-        value = getattr(case, name)
-        less = (
-            tuple((v + 1) // 2 for v in value)
-            if isinstance(value, tuple)
-            else value // 2
-        )
+        value = sizes[name]
+        each = isinstance(value, tuple)
+        less = tuple((v + 1) // 2 for v in value) if each else value // 2
         case = fitted(altered(case, name, less))
     return case
 
@@ -142,9 +135,8 @@ def _factors(kind: Kind, rank: int) -> Factors:
         half = max(factors["kernel_size", 0]) // 2
         for dim in range(rank):
             pads = factors["padding", dim]
-            factors["padding", dim] = tuple(
-                p for p in pads if min(p) >= 0 and max(p) <= half
-            )
+            fitting = (p for p in pads if min(p) >= 0 and max(p) <= half)
+            factors["padding", dim] = tuple(fitting)
     return factors
 
 
@@ -218,11 +210,7 @@ def _completed(
 
 
 def _best_level(
-    factor: int,
-    count: int,
-    row: Row,
-    missing: Pairs,
-    rng: np.random.Generator,
+    factor: int, count: int, row: Row, missing: Pairs, rng: np.random.Generator
 ) -> int:
     def gain(level: int) -> int:
         new = (factor, level)

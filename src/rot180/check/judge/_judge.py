@@ -19,9 +19,9 @@ from rot180.check.judge._oracle import (
     arrays,
     expected,
     operands,
-    output_size,
     too_large,
 )
+from rot180.check.judge._samples import sampled
 from rot180.check.judge._survey import Survey
 from rot180.check.subjects import (
     EARLIER,
@@ -41,7 +41,6 @@ __all__ = ["Judge", "Verdict"]
 # Above so many multiplications the reference is not asked; the laws are, and single
 # positions of the forward pass.
 _REFERENCE: Final = 4 * 10**8
-_SAMPLES: Final = 64
 _UNCOMPARED: Final = "too large for the oracle; only laws are asked of it"
 # After so many calls that hung or ended the process, a function is not called again.
 _PATIENCE: Final = 2
@@ -147,9 +146,8 @@ class Judge:
             self._endings[function] = self._endings.get(function, 0) + 1
             if self._endings[function] >= _PATIENCE:
                 what = "hung" if isinstance(outcome, TimedOut) else "ended the process"
-                self.survey.given_up[function] = (
-                    f"not called again: it {what} {_PATIENCE} times"
-                )
+                text = f"not called again: it {what} {_PATIENCE} times"
+                self.survey.given_up[function] = text
         return outcome
 
     def _failures(
@@ -188,8 +186,7 @@ class Judge:
         for name, got, want, bound in self._compared(case, function, given, results):
             problem = _unlike(function, name, got, want)
             if problem:
-                array = got if isinstance(got, np.ndarray) else None
-                yield failure(*problem, name, expected=want, got=array)
+                yield failure(*problem, name, expected=want, got=_or_none(got))
                 if problem[0] != "dtype":
                     continue
             wrong = differing(got, want, bound)
@@ -210,7 +207,7 @@ class Judge:
         """
         if case.work() > _REFERENCE:
             if function == "conv" and case.layout == "channels_first":
-                yield from _sampled(case, given, results[0], self.arithmetic)
+                yield from sampled(case, given, results[0], self.arithmetic)
             return
         right = expected(case, function, given)
         bounds = self.arithmetic.bounds(case, function, given, len(right))
@@ -235,11 +232,8 @@ class Judge:
         """Returns the laws that can be asked of the case."""
         if self.arithmetic.name != "exact":
             return []
-        return [
-            law
-            for law in LAWS
-            if law.concerns(case, self.survey.fitting_functions(case))
-        ]
+        functions = self.survey.fitting_functions(case)
+        return [law for law in LAWS if law.concerns(case, functions)]
 
     def law(self, law: Law, case: Case) -> Verdict | None:
         """Judges a law; None where one of its calls was turned down.
@@ -261,7 +255,7 @@ class Judge:
                 raise _NotJudged(None)
             return outcome.results  # type: ignore[return-value]
 
-        name = next(n for n in law.needs[-1] if n in self.runner.functions)
+        name = next(n for n in law.needs[-1] if n in self.runner.facts.functions)
         try:
             holds = law.holds(ask, case, np.random.default_rng([case.seed, 1]))
         except KeyError:
@@ -365,9 +359,8 @@ class Judge:
             return self._fallen((case, function, given), again, "repeat")
         if _same_bits(first, again):
             return Verdict(case, function, law="repeat")
-        return Verdict(
-            case, function, (self._unsteady(case, function, given, how),), law="repeat"
-        )
+        fault = self._unsteady(case, function, given, how)
+        return Verdict(case, function, (fault,), law="repeat")
 
     def _unsteady(
         self, case: Case, function: str, given: Operands, how: str = "a second time"
@@ -463,51 +456,6 @@ def _values_message(
     first = f"{name}{list(at)} is {number(got[at])}, not {number(want[at])}"
     count = f"{int(wrong.sum())} of {wrong.size} numbers are wrong"
     if np.isnan(got).any():
-        return (
-            "nan",
-            f"{function}: {name} holds NaN, or was not written; {count}; {first}",
-        )
+        what = f"{name} holds NaN, or was not written"
+        return "nan", f"{function}: {what}; {count}; {first}"
     return "values", f"{function}: {count}; {first}"
-
-
-def _sampled(
-    case: Case, given: Operands, y: Any, arithmetic: Arithmetic
-) -> Iterator[tuple[str, Any, Array, Array | None]]:
-    """Yields some positions of a large forward pass, as one array."""
-    shape = case.image_shape(case.filters, output_size(case))
-    if not isinstance(y, np.ndarray) or y.shape != shape or case.images is None:
-        yield "y", y, np.zeros(shape, case.dtype), None
-        return
-    rng = np.random.default_rng(case.seed)
-    places = [tuple(int(rng.integers(e)) for e in shape) for _ in range(_SAMPLES)]
-    right = [_position(case, given, at) for at in places]
-    got = np.array([y[at] for at in places], y.dtype)
-    sizes = {name: np.abs(array) for name, array in given.items()}
-    sums = np.array([_position(case, sizes, at) for at in places])
-    bound = None if arithmetic.bound is None else arithmetic.bound(case, given, sums)
-    yield "y", got, np.array(right, case.dtype), bound
-
-
-def _position(case: Case, given: Operands, at: tuple[int, ...]) -> float:
-    """Returns one number of the forward pass, straight from its definition."""
-    x, w = given["x"], given["w"]
-    n, k, *place = at
-    begin = k // case.out_group * case.in_group
-    total = float(given["b"][k]) if "b" in given else 0.0
-    for tap in np.ndindex(*case.kernel_size):
-        read = [
-            p * s + r * d - low
-            for p, s, r, d, (low, _) in zip(
-                place, case.stride, tap, case.dilation, case.padding, strict=True
-            )
-        ]
-        if all(0 <= i < extent for i, extent in zip(read, case.size, strict=True)):
-            seen = (
-                tuple(k - 1 - r for k, r in zip(case.kernel_size, tap, strict=True))
-                if case.flip
-                else tap
-            )
-            channels = slice(begin, begin + case.in_group)
-            values = x[(n, channels, *read)].astype("float64")
-            total += float(values @ w[(k, slice(None), *seen)].astype("float64"))
-    return total

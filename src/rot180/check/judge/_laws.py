@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,8 @@ from rot180.check.subjects import Array
 
 __all__ = ["LAWS", "Law"]
 
+# Two functions, of which either gives a gradient.
+Choice = tuple[str, str]
 # Calls a function of the subject on a case and operands; returns its outputs.
 Ask = Callable[[Case, str, Mapping[str, Array]], tuple[Array, ...]]
 
@@ -54,22 +57,16 @@ class Law:
         return has and case.kind == self.kind and self.applies(case)
 
 
-_DX: Final = ("conv_input_grad", "conv_backward")
-_DW: Final = ("conv_weight_grad", "conv_backward")
+_DX: Final[Choice] = ("conv_input_grad", "conv_backward")
+_DW: Final[Choice] = ("conv_weight_grad", "conv_backward")
 
 
-def _input_grad(ask: Ask, case: Case, o: Mapping[str, Array]) -> Array:
+def _gradient(ask: Ask, case: Case, o: Mapping[str, Array], names: Choice) -> Array:
+    single, both = names
     try:
-        return ask(case, "conv_input_grad", o)[0]
+        return ask(case, single, o)[0]
     except KeyError:
-        return ask(case, "conv_backward", o)[0]
-
-
-def _weight_grad(ask: Ask, case: Case, o: Mapping[str, Array]) -> Array:
-    try:
-        return ask(case, "conv_weight_grad", o)[0]
-    except KeyError:
-        return ask(case, "conv_backward", o)[1]
+        return ask(case, both, o)[(_DX, _DW).index(names)]
 
 
 def _inner(a: Array, b: Array) -> int:
@@ -98,7 +95,7 @@ def _double_backward(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
 def _is_adjoint(ask: Ask, case: Case, o: Mapping[str, Array]) -> bool:
     o = _unbiased(o)
     (y,) = ask(case, "conv", o)
-    dx, dw = _input_grad(ask, case, o), _weight_grad(ask, case, o)
+    dx, dw = _gradient(ask, case, o, _DX), _gradient(ask, case, o, _DW)
     return _inner(o["dy"], y) == _inner(dx, o["x"]) == _inner(dw, o["w"])
 
 
@@ -109,19 +106,10 @@ def _transposed_pair(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
     return _inner(o["dy"], y) == _inner(dx, o["x"]) == _inner(dw, o["w"])
 
 
-def _linear(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o, other = _unbiased(operands(case, rng)), operands(case, rng)
-    function = case.kind
-    (a,), (b,) = ask(case, function, o), ask(case, function, {**o, "x": other["x"]})
-    (both,) = ask(case, function, {**o, "x": o["x"] + other["x"]})
-    return bool(np.all(both == a + b))
-
-
-def _linear_in_w(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o, other = _unbiased(operands(case, rng)), operands(case, rng)
-    function = case.kind
-    (a,), (b,) = ask(case, function, o), ask(case, function, {**o, "w": other["w"]})
-    (both,) = ask(case, function, {**o, "w": o["w"] + other["w"]})
+def _linear(name: str, ask: Ask, case: Case, rng: np.random.Generator) -> bool:
+    o, other = _unbiased(operands(case, rng)), operands(case, rng)[name]
+    (a,), (b,) = ask(case, case.kind, o), ask(case, case.kind, {**o, name: other})
+    (both,) = ask(case, case.kind, {**o, name: o[name] + other})
     return bool(np.all(both == a + b))
 
 
@@ -160,9 +148,9 @@ def _batch(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
 def _batch_grad(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
     o = operands(case, rng)
     one, rest = replace(case, images=1), replace(case, images=(case.images or 1) - 1)
-    whole = _weight_grad(ask, case, o)
-    first = _weight_grad(ask, one, {**o, "x": o["x"][:1], "dy": o["dy"][:1]})
-    others = _weight_grad(ask, rest, {**o, "x": o["x"][1:], "dy": o["dy"][1:]})
+    whole = _gradient(ask, case, o, _DW)
+    first = _gradient(ask, one, {**o, "x": o["x"][:1], "dy": o["dy"][:1]}, _DW)
+    others = _gradient(ask, rest, {**o, "x": o["x"][1:], "dy": o["dy"][1:]}, _DW)
     return bool(np.all(whole == first + others))
 
 
@@ -172,16 +160,10 @@ def _tied(case: Case, rng: np.random.Generator) -> dict[str, Array]:
     return o
 
 
-def _every_window_has_values(case: Case) -> bool:
+def _is_whole(case: Case) -> bool:
     """Whether no window lies in the padding alone, so that no `dy` is lost."""
     inside = replace(case, count_include_pad=False, divisor_override=None)
     return all(count for row in window_counts(inside) for count in row)
-
-
-def _max_sum(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o = _tied(case, rng)
-    (dx,) = ask(case, "max_pool_backward", o)
-    return _same_sum(dx, o["dy"])
 
 
 def _max_ties(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
@@ -211,23 +193,19 @@ def _is_maximum(case: Case, x: Array) -> Array:
     return found.reshape(x.shape)
 
 
-def _counts_only_inside(case: Case) -> bool:
+def _is_inside(case: Case) -> bool:
     plain = not case.count_include_pad or (
         not case.ceil_mode
         and not isinstance(case.padding, str)
         and all(pair == (0, 0) for pair in case.padding)
     )
-    return plain and case.divisor_override is None and _every_window_has_values(case)
+    return plain and case.divisor_override is None and _is_whole(case)
 
 
-def _avg_sum(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o = operands(case, rng)
-    (dx,) = ask(case, "avg_pool_backward", o)
-    return _same_sum(dx, o["dy"])
-
-
-def _same_sum(dx: Array, dy: Array) -> bool:
+def _same_sum(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
     """Whether two sums are equal but for what divisions may have rounded."""
+    o = _tied(case, rng) if case.kind == "max_pool" else operands(case, rng)
+    (dx,), dy = ask(case, f"{case.kind}_backward", o), o["dy"]
     wanted, got = float(dy.sum(dtype="float64")), float(dx.sum(dtype="float64"))
     slack = 64 * epsilon(dy.dtype.name)
     return abs(wanted - got) <= slack * float(np.abs(dy).sum(dtype="float64"))
@@ -235,82 +213,33 @@ def _same_sum(dx: Array, dy: Array) -> bool:
 
 _CONV: Final = (("conv",),)
 _PASSES: Final = (("conv",), _DX, _DW)
-_TRANSPOSED: Final = (("conv_transpose",), ("conv_transpose_backward",))
+_TRANSPOSE: Final = (("conv_transpose",),)
+_TRANSPOSED: Final = (*_TRANSPOSE, ("conv_transpose_backward",))
+_MAX: Final = (("max_pool_backward",),)
+_AVG: Final = (("avg_pool_backward",),)
+
+_ADJOINT: Final = "<dy, y> == <dx, x> == <dw, w>"
+_SECOND: Final = "<ddx, dx(dy, ddw)> == <dy, y(ddx, ddw)> == <ddw, dw(dy, ddx)>"
+_IN_X: Final = "y(x + u) == y(x) + y(u)"
+_IN_W: Final = "y(w + u) == y(w) + y(u)"
+_SHIFT: Final = "x moved by the stride moves y by one position"
+_PARTS: Final = "y of a batch == y of its parts"
+_PARTS_OF_DW: Final = "dw of a batch == the sum of dw of its parts"
+_TIES: Final = "only positions that hold a maximum get a gradient"
+_MAX_SUM: Final = "sum of dx == sum of dy, also where values tie"
+_AVG_SUM: Final = "sum of dx == sum of dy, where only positions inside count"
 
 LAWS: Final = (
-    Law("conv", "adjoint", "<dy, y> == <dx, x> == <dw, w>", _PASSES, _triple),
-    Law(
-        "conv",
-        "double backward",
-        "<ddx, dx(dy, ddw)> == <dy, y(ddx, ddw)> == <ddw, dw(dy, ddx)>",
-        _PASSES,
-        _double_backward,
-    ),
-    Law("conv", "linear in x", "y(x + u) == y(x) + y(u)", _CONV, _linear),
-    Law("conv", "linear in w", "y(w + u) == y(w) + y(u)", _CONV, _linear_in_w),
-    Law(
-        "conv",
-        "shift",
-        "x moved by the stride moves y by one position",
-        _CONV,
-        _shift,
-        _has_rows,
-    ),
-    Law(
-        "conv",
-        "batch split",
-        "y of a batch == y of its parts",
-        _CONV,
-        _batch,
-        _several,
-    ),
-    Law(
-        "conv",
-        "batch split of dw",
-        "dw of a batch == the sum of dw of its parts",
-        (_DW,),
-        _batch_grad,
-        _several,
-    ),
-    Law(
-        "conv_transpose",
-        "adjoint",
-        "<dy, y> == <dx, x> == <dw, w>",
-        _TRANSPOSED,
-        _transposed_pair,
-    ),
-    Law(
-        "conv_transpose",
-        "linear in x",
-        "y(x + u) == y(x) + y(u)",
-        (("conv_transpose",),),
-        _linear,
-    ),
-    Law(
-        "max_pool",
-        "sum",
-        "sum of dx == sum of dy, also where values tie",
-        (("max_pool_backward",),),
-        _max_sum,
-        _every_window_has_values,
-        alone=True,
-    ),
-    Law(
-        "max_pool",
-        "ties",
-        "only positions that hold a maximum get a gradient",
-        (("max_pool_backward",),),
-        _max_ties,
-        _is_small,
-        alone=True,
-    ),
-    Law(
-        "avg_pool",
-        "sum",
-        "sum of dx == sum of dy, where only positions inside count",
-        (("avg_pool_backward",),),
-        _avg_sum,
-        _counts_only_inside,
-        alone=True,
-    ),
+    Law("conv", "adjoint", _ADJOINT, _PASSES, _triple),
+    Law("conv", "double backward", _SECOND, _PASSES, _double_backward),
+    Law("conv", "linear in x", _IN_X, _CONV, partial(_linear, "x")),
+    Law("conv", "linear in w", _IN_W, _CONV, partial(_linear, "w")),
+    Law("conv", "shift", _SHIFT, _CONV, _shift, _has_rows),
+    Law("conv", "batch split", _PARTS, _CONV, _batch, _several),
+    Law("conv", "batch split of dw", _PARTS_OF_DW, (_DW,), _batch_grad, _several),
+    Law("conv_transpose", "adjoint", _ADJOINT, _TRANSPOSED, _transposed_pair),
+    Law("conv_transpose", "linear in x", _IN_X, _TRANSPOSE, partial(_linear, "x")),
+    Law("max_pool", "sum", _MAX_SUM, _MAX, _same_sum, _is_whole, alone=True),
+    Law("max_pool", "ties", _TIES, _MAX, _max_ties, _is_small, alone=True),
+    Law("avg_pool", "sum", _AVG_SUM, _AVG, _same_sum, _is_inside, alone=True),
 )

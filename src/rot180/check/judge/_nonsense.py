@@ -26,7 +26,7 @@ def accepted_nonsense(judge: Judge) -> Iterator[Failure]:
     """Yields a failure for each input without meaning that gave a result."""
     kinds: tuple[Kind, ...] = ("conv", "conv_transpose")
     for kind in kinds:
-        if kind not in judge.runner.functions or kind in judge.survey.given_up:
+        if kind not in judge.runner.facts.functions or kind in judge.survey.given_up:
             continue
         skipped = judge.survey.skipped.get(kind, set())
         for feature, wrong, words in _NONSENSE:
@@ -57,12 +57,5 @@ def _accepted(
     if "b" not in wrong:
         name = next(iter(wrong))
         case = altered(case, name, (0,) * case.rank)
-    return Failure(
-        case,
-        kind,
-        OUTPUTS[kind][0],
-        "invalid",
-        f"{kind} accepted {words}",
-        "invalid input",
-        used,
-    )
+    output, text = OUTPUTS[kind][0], f"{kind} accepted {words}"
+    return Failure(case, kind, output, "invalid", text, "invalid input", used)

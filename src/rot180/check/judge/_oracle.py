@@ -95,10 +95,7 @@ def output_size(case: Case) -> tuple[int, ...]:
     if case.kind == "relu":
         return case.size
     op = op_of(case)
-    size: tuple[int, ...] = (
-        op.input_size if case.kind == "conv_transpose" else op.output_size
-    )
-    return size
+    return tuple(op.input_size if case.kind == "conv_transpose" else op.output_size)
 
 
 def result_shapes(case: Case, function: str) -> tuple[tuple[int, ...], ...]:
@@ -281,11 +278,8 @@ def op_of(case: Case) -> Any:
     batched = replace(case, images=case.images or (0 if case.images == 0 else 1))
     dtype = "float64" if case.dtype in HALF else case.dtype
     x = ops.TensorType(batched.x_shape, dtype)
-    window: dict[str, Any] = {
-        "stride": case.stride,
-        "padding": case.padding,
-        "dilation": case.dilation,
-    }
+    names = ("stride", "padding", "dilation")
+    window: dict[str, Any] = {name: getattr(case, name) for name in names}
     if case.kind in CONV:
         w = ops.TensorType(batched.w_shape, dtype)
         window |= {"groups": case.groups, "flip": case.flip, "layout": case.layout}
@@ -340,10 +334,6 @@ def _double_backward(case: Case, o: Operands) -> tuple[Array, ...]:
     return ddy, gx, _one(replace(op, out="w"), o["dy"], o["ddx"])
 
 
-def _transpose(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
-
-
 def _transpose_backward(case: Case, o: Operands) -> tuple[Array, ...]:
     """The op is an input gradient: its `x` is that convolution's `dy`."""
     op = op_of(case)
@@ -367,8 +357,7 @@ def _avg_pool(case: Case, o: Operands) -> tuple[Array, ...]:
 
 
 def _avg_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    op = op_of(case)
-    return (_one(replace(op, out="x"), o["dy"] / _divisor(case)),)
+    return (_one(replace(op_of(case), out="x"), o["dy"] / _divisor(case)),)
 
 
 def window_counts(case: Case) -> tuple[tuple[int, ...], ...]:
@@ -410,7 +399,7 @@ _RESULTS: Final[dict[str, Callable[[Case, Operands], tuple[Array, ...]]]] = {
     "conv_weight_grad": _weight_grad,
     "conv_backward": _backward,
     "conv_double_backward": _double_backward,
-    "conv_transpose": _transpose,
+    "conv_transpose": _conv,
     "conv_transpose_backward": _transpose_backward,
     "max_pool": _max_pool,
     "max_pool_backward": _max_pool_backward,

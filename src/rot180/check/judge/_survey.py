@@ -67,13 +67,13 @@ class Survey:
 
     def declare(self, lacking: Collection[str], dtypes: Collection[str]) -> None:
         """Takes down what the subject, or the caller, says that it does not have."""
-        self.unsupported |= self.runner.unsupported
+        self.unsupported |= self.runner.facts.unsupported
         self.unsupported |= dict.fromkeys(lacking, "left out as asked")
         left_out = {*DTYPES} - set(dtypes)
         features = {n for n in self.unsupported if n not in OUTPUTS} | left_out
         for function in OUTPUTS:
             self.skipped[function] = set(features)
-            if function not in self.runner.functions:
+            if function not in self.runner.facts.functions:
                 self.unsupported.setdefault(function, "not there")
             elif function in self.unsupported:
                 self.given_up[function] = self.unsupported[function]
@@ -85,7 +85,7 @@ class Survey:
         return tuple(
             name
             for name in functions_of(kind)
-            if name in self.runner.functions and name not in self.given_up
+            if name in self.runner.facts.functions and name not in self.given_up
         )
 
     def open_kinds(self) -> tuple[Kind, ...]:
@@ -174,7 +174,7 @@ class Survey:
                             return f"it answers in shape {array.shape}, not {shape}"
                 # Course code allocates with `np.zeros(shape)`; it promises no dtype.
                 dtypes = {str(a.dtype) for a in arrays_of(outcome)} - {case.dtype}
-                if dtypes and self.runner.adapted:
+                if dtypes and self.runner.facts.adapted:
                     return f"it answers in {dtypes.pop()}"
         return None
 

@@ -53,14 +53,14 @@ def findings(judge: Judge, ledger: Ledger, *, diagnosis: bool) -> Iterator[Findi
             seen.count,
             formula(failure.case, failure.function, failure.output),
             _diagnoses(ledger, seen, failure) if diagnosis else (),
-            reproduction(failure, judge.runner.source, before=failure.before),
+            reproduction(failure, judge.runner.facts.source, before=failure.before),
         )
 
 
 def lenient_findings(judge: Judge) -> Iterator[Finding]:
     """Yields one finding for each input without meaning that is accepted."""
     for failure in accepted_nonsense(judge):
-        text = reproduction(failure, judge.runner.source)
+        text = reproduction(failure, judge.runner.facts.source)
         yield Finding(failure, failure.case, 1, reproduction=text)
 
 

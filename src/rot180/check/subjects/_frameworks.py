@@ -73,9 +73,8 @@ class Jax:
     def scope() -> Any:
         """Returns a context in which JAX has float64, as it has not by itself."""
         jax = sys.modules["jax"]
-        return (jax if hasattr(jax, "enable_x64") else jax.experimental).enable_x64(
-            True
-        )
+        home = jax if hasattr(jax, "enable_x64") else jax.experimental
+        return home.enable_x64(True)
 
     @staticmethod
     def of(value: Any) -> Any:

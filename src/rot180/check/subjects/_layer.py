@@ -47,13 +47,7 @@ WEIGHTS = ("weight", "weights", "w", "kernel", "kernels", "filters", "filter")
 BIASES = ALIASES["b"]
 INPUTS = ("x", "input", "inputs", "in", "aprev", "a", "prev")
 GRADIENTS = (
-    "d{}",
-    "grad{}",
-    "{}grad",
-    "{}gradient",
-    "gradient{}",
-    "{}gradients",
-    "dl{}",
+    *("d{}", "grad{}", "{}grad", "{}gradient", "gradient{}", "{}gradients", "dl{}"),
 )
 
 
@@ -185,11 +179,8 @@ class _Refusing:
 
     def __init__(self, layer: type, values: dict[str, Any]) -> None:
         self.name = layer.__name__
-        self.text = ", ".join(
-            f"{name}={value!r}"
-            for name, value in values.items()
-            if not isinstance(value, int)
-        )
+        several = {n: v for n, v in values.items() if not isinstance(v, int)}
+        self.text = ", ".join(f"{name}={value!r}" for name, value in several.items())
 
     def __enter__(self) -> None:
         pass

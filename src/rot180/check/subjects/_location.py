@@ -78,9 +78,8 @@ class Location:
     def source(self) -> str:
         """Lines that bind `subject`; they do not need rot180."""
         lines = "".join(f"{line}\n" for line in self._import_lines())
-        return lines + (
-            f"subject = subject.{self.attribute}\n" if self.attribute else ""
-        )
+        inner = f"subject = subject.{self.attribute}\n" if self.attribute else ""
+        return lines + inner
 
     def _import_lines(self) -> tuple[str, ...]:
         if self.folder is None:
@@ -123,10 +122,7 @@ def named_in(holder: Any, path: str, spec: str = "") -> Any:
 
 def _embedded(name: str, text: str) -> tuple[str, ...]:
     quoted = repr(text) if "'''" in text else f"r'''\n{text}'''"
-    return (
-        f"{name} = types.ModuleType({name!r})",
-        f"exec({quoted}, {name}.__dict__)",
-    )
+    return f"{name} = types.ModuleType({name!r})", f"exec({quoted}, {name}.__dict__)"
 
 
 def find(spec: str) -> Location:

@@ -144,9 +144,8 @@ def _can_be(kind: str, module: Any, name: str) -> bool:
 def _fits(kind: str, code: Any, name: str = "") -> bool:
     """Whether a function has parameters for the operands, and needs nothing else."""
     try:
-        function = (
-            _forward(kind, code, name) if name else Function(code, OPERANDS[kind])
-        )
+        operands = OPERANDS[kind]
+        function = _forward(kind, code, name) if name else Function(code, operands)
     except (TypeError, ValueError):
         return False
     roles = function.roles
@@ -400,9 +399,7 @@ def _channels_last(name: str, value: Any) -> Any:
 def _in_order(found: dict[Any, Any]) -> list[Any]:
     """The gradients of a dictionary, such as `{"dx": ..., "dW": ..., "db": ...}`."""
     named = {plain(str(key)).replace("grad", ""): found[key] for key in found}
-    known = [
-        [*ALIASES[role], *(f"d{alias}" for alias in ALIASES[role])] for role in "xwb"
-    ]
+    known = [[*ALIASES[r], *(f"d{alias}" for alias in ALIASES[r])] for r in "xwb"]
     return [next((named[n] for n in names if n in named), None) for names in known]
 
 
@@ -445,9 +442,7 @@ def _is_differentiable(function: Function, given: dict[str, Any], y: Any) -> boo
     own = {name: Torch.of(value) for name, value in given.items()}
     dy = np.ones(tuple(y.shape), "float32")
     try:
-        found = Torch.gradients(
-            lambda x: function(own | {"x": x}, {}), dy, [given["x"]]
-        )
+        one = Torch.gradients(lambda x: function(own | {"x": x}, {}), dy, [given["x"]])
     except Exception:
         return False
-    return found[0] is not None
+    return one[0] is not None

@@ -47,38 +47,10 @@ class Runner:
             raise OutOfTime
         return left
 
-    def _facts(self) -> Facts:
+    @property
+    def facts(self) -> Facts:
+        """What the subject offers and declares; DataError if it cannot be loaded."""
         raise NotImplementedError
-
-    @property
-    def functions(self) -> tuple[str, ...]:
-        """The names of `OUTPUTS` that the subject offers, in that order."""
-        return self._facts().functions
-
-    @property
-    def unsupported(self) -> Mapping[str, str]:
-        """The features and functions that it declares not to have, and why."""
-        return self._facts().unsupported
-
-    @property
-    def adapted(self) -> bool:
-        """Whether it is of a form other than rot180's own functions."""
-        return self._facts().adapted
-
-    @property
-    def arithmetic(self) -> str | None:
-        """What it declares about its arithmetic."""
-        return self._facts().arithmetic
-
-    @property
-    def versions(self) -> Mapping[str, str]:
-        """Of Python, NumPy and the packages that it names."""
-        return self._facts().versions
-
-    @property
-    def source(self) -> str:
-        """Lines for a script that make the functions attributes of `subject`."""
-        return self._facts().source
 
     def call(
         self,
@@ -156,7 +128,9 @@ class LocalRunner(Runner):
         self._subject = describe(subject, conv, backward)
         self._earlier = Earlier()
 
-    def _facts(self) -> Facts:
+    @property
+    def facts(self) -> Facts:
+        """What the subject offers and declares."""
         return self._subject.facts
 
     def _call(self, request: Call) -> Outcome:
@@ -207,7 +181,9 @@ class ChildRunner(Runner):
         self._child: Child | None = None
         self._threads: int | None = None
 
-    def _facts(self) -> Facts:
+    @property
+    def facts(self) -> Facts:
+        """What the subject offers and declares."""
         if self._known is None:
             self._running()
         assert self._known is not None
