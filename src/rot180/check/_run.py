@@ -195,9 +195,8 @@ class _Run:
         if self._is_timed():
             until = self.begun + self.settings.seconds * _OVERTIME
             self.judge.runner.until = until
-        for kind in self.judge.survey.open_kinds():
-            for function in self.judge.survey.open_functions(kind):
-                self.ledger.tallies[function] = Tally()
+        for _, function in self.judge.survey.open_pairs():
+            self.ledger.tallies[function] = Tally()
         try:
             self._explore()
         except OutOfTime as over:
@@ -459,10 +458,9 @@ class _Run:
     def _too_few(self) -> Iterator[str]:
         """Yields a sentence on the features that were judged too seldom."""
         told: dict[str, list[str]] = {}
-        for kind in self.judge.survey.open_kinds():
-            for function in self.judge.survey.open_functions(kind):
-                if names := ", ".join(self._scarce(function, kind)):
-                    told.setdefault(names, []).append(function)
+        for kind, function in self.judge.survey.open_pairs():
+            if names := ", ".join(self._scarce(function, kind)):
+                told.setdefault(names, []).append(function)
         for names, functions in told.items():
             which = ", ".join(functions)
             yield f"{which}: fewer than {ENOUGH} configurations of {names}"

@@ -396,7 +396,7 @@ def _check_scores(op: str, logits: Any, labels: Any) -> tuple[int, int]:
     Raises:
         ShapeError: They do not.
     """
-    shape, given = (tuple(np.shape(as_array(v))) for v in (logits, labels))
+    shape, given = tuple(logits.shape), tuple(labels.shape)
     if len(shape) != 2 or given != shape[:1]:
         raise ShapeError(
             f"{op}: logits of shape {shape} do not fit labels of shape "

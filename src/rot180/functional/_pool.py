@@ -64,7 +64,6 @@ def max_pool(
     op, images, batched = _checked("max_pool", "max", as_array(x), kernel_size, stride,
                                    padding, dilation, ceil_mode, layout)  # fmt: skip
     found = tuple(_plain(v, batched) for v in run_or_trace(op, images))
-    ops.check_flags("max_pool", return_indices=return_indices)
     return found if return_indices else found[0]
 
 

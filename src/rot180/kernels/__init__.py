@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rot180.kernels._interpret import interpret
     from rot180.kernels._interruptible import interruptible
     from rot180.kernels._lower import bind, product
-from rot180.kernels._spec import call_spec
+    from rot180.kernels._spec import call_spec
 
 _LATER: Final = {
     "Module": "_emit",

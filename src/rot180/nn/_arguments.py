@@ -13,7 +13,6 @@ from rot180.nn._key import Key
 from rot180.nn._state_dict import Array
 
 _FLOATING = ("float32", "float64")
-_MOST = 2**31 - 1  # along one axis
 Size = int | tuple[int, ...]
 Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
@@ -81,7 +80,7 @@ def check_positive(module: Any, *names: str, zero: bool = False) -> None:
 
 def _is_count(value: object, *, least: int = 1) -> bool:
     number = ops.index_of(value)
-    return number is not None and least <= number <= _MOST
+    return number is not None and least <= number <= ops.LONGEST
 
 
 def check_rank(module: Any, x: Any, channels: str | None = None) -> None:

@@ -31,7 +31,7 @@ from rot180.ops._layout import (
     spatial_axes,
 )
 from rot180.ops._norm import LogSoftmax
-from rot180.ops._numbers import index_of, ints_of, resolve_axes
+from rot180.ops._numbers import LONGEST, index_of, ints_of, resolve_axes
 from rot180.ops._op import (
     DTYPES,
     FLOATS,
@@ -80,6 +80,7 @@ __all__ = [
     "DTYPES",
     "FLOATS",
     "INTEGERS",
+    "LONGEST",
     "PADDINGS",
     "PADDING_MODES",
     "POINTWISE",

@@ -52,8 +52,7 @@ def check_modes(
     op: str, *, padding_mode: str = "zeros", algorithm: str = "auto"
 ) -> None:
     """Raises ArgumentError unless the padding mode and the algorithm exist."""
-    is_word = isinstance(padding_mode, str)
-    check_padding_mode(op, padding_mode if is_word else repr(padding_mode))
+    check_padding_mode(op, padding_mode)
     if not is_among(algorithm, ("auto", "direct")):
         raise ArgumentError(
             f"{op}: algorithm {algorithm!r} is not available\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rot180.errors import ArgumentError
 
-MOST = 2**31 - 1  # along one axis
+LONGEST: Final = 2**31 - 1  # extent of an axis
 
 
 def dimensions(rank: int) -> str:
@@ -90,10 +90,10 @@ def resolve_ints(
             f"{op}: {name} is {value!r}, which is neither an int nor ints\n"
             f"  Pass one int for all dimensions, or {_wanted(rank)}."
         )
-    if max(map(abs, result), default=0) > MOST:
+    if max(map(abs, result), default=0) > LONGEST:
         raise ArgumentError(
             f"{op}: {name} is {value}, more than an axis can be long\n"
-            f"  Pass at most {MOST}."
+            f"  Pass at most {LONGEST}."
         )
     if len(result) == 1 and (repeat or index_of(value) is not None):
         return result * rank

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rot180.errors import ArgumentError
+from rot180.ops._choices import is_among
 from rot180.ops._numbers import dimensions, index_of
 
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -20,7 +21,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 def check_padding_mode(op: str, mode: str) -> None:
     """Raises ArgumentError unless the padding mode exists."""
-    if isinstance(mode, str) and mode in PADDING_MODES:
+    if is_among(mode, PADDING_MODES):
         return
     known = ", ".join(f'padding_mode="{item}"' for item in PADDING_MODES)
     raise ArgumentError(

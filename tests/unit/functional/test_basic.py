@@ -125,7 +125,7 @@ STRANGE = [
     (
         lambda: rot180.conv(X[None], X[None, None], padding_mode=X),
         ArgumentError,
-        "padding_mode .array",
+        "padding_mode array",
     ),
     (
         lambda: rot180.conv(X[None], X[None, None], algorithm=X),

@@ -92,6 +92,12 @@ class Survey:
         """Returns the operations of which a function can still be judged."""
         return tuple(kind for kind in KINDS if self.open_functions(kind))
 
+    def open_pairs(self) -> Iterator[tuple[Kind, str]]:
+        """Yields every function that can still be judged, with its operation."""
+        for kind in self.open_kinds():
+            for function in self.open_functions(kind):
+                yield kind, function
+
     def fitting_functions(self, case: Case) -> tuple[str, ...]:
         """Returns the functions that can be judged on a case."""
         features = case.features()
@@ -179,14 +185,13 @@ class Survey:
         return None
 
     def _lack(
-        self, case: Case, function: str, features: set[str], call: Call
+        self, case: Case, function: str, features: set[str], outcome: Outcome
     ) -> str | None:
         """Returns why a function has not the features that a plain case has.
 
         An error that is no `raise` of the subject's own is a slip, not a refusal, if
         every function has to have the features, or all passes that one of them has.
         """
-        outcome = call(case, function)
         reason = self._refusal(case, function, outcome)
         if reason is None or not _is_slip(outcome):
             return reason
@@ -207,7 +212,7 @@ class Survey:
             single = without(single, self.skipped[function])
             if feature not in single.features():
                 continue
-            why = self._lack(single, function, {feature}, call)
+            why = self._lack(single, function, {feature}, call(single, function))
             if why is not None:
                 self._lacks(function, feature, why)
                 reason = reason or why
@@ -221,10 +226,11 @@ class Survey:
             return None
         base = plain(case.kind, rank=case.rank, dtype=case.dtype)
         base = without(base, self.skipped[function])
-        why = self._lack(base, function, set(base.features()), call)
+        outcome = call(base, function)
+        why = self._lack(base, function, set(base.features()), outcome)
         if why is None:
             return None
-        is_slip = _is_slip(call(base, function))
+        is_slip = _is_slip(outcome)
         for other in variants(case, self.skipped[function], declared=not is_slip):
             if function in self.given_up:
                 return why
