@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rot180 import ops, runtime
+from rot180 import ops
 from rot180.autograd._graph import Graph, Node
+from rot180.autograd._run import Runner, run
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
 
@@ -128,7 +129,7 @@ def _constants(
         if node.inputs or not keep.isdisjoint(node.outputs):
             others.append(node)
         else:
-            values |= zip(node.outputs, runtime.run(node.op), strict=True)
+            values |= zip(node.outputs, run(node.op), strict=True)
     return values, others
 
 
@@ -147,13 +148,13 @@ def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
 
 def _runner(op: Op) -> Callable[..., Sequence[Any]]:
     """Returns what runs `op`, after a look at its operands where not all will do."""
-    run = runtime.Runner(op)
+    runner = Runner(op)
     if not isinstance(op, ops.OneHot):
-        return run
+        return runner
 
     def checked(labels: Any) -> Sequence[Any]:
         op.check_values(labels)
-        return run(labels)
+        return runner(labels)
 
     return checked
 

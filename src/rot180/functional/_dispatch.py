@@ -16,7 +16,7 @@ def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
     if isinstance(op, ops.Composite):
         outputs: tuple[Any, ...] = _run_composite(op, *arrays)
         return outputs
-    return runtime.run(op, *arrays)
+    return autograd.run(op, *arrays)
 
 
 def one(op: ops.Op, *inputs: Any) -> Any:

@@ -57,7 +57,7 @@ class Op(ABC):
     """An operation on tensors: a hashable value that holds no arrays.
 
     Concrete operations are frozen dataclasses. What one means on arrays is said in
-    `rot180.runtime.reference`; how its gradient follows is said here, by `pullback`.
+    `rot180.reference`; how its gradient follows is said here, by `pullback`.
     """
 
     __slots__ = ()

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from rot180 import kernels
 from rot180.errors import CompileError
-from rot180.kernels import Sum, Target, Tile
+from rot180.program import Target
 from rot180.runtime import _cpu
-from rot180.runtime._bind import Bound
+
+if TYPE_CHECKING:
+    from rot180.schedules import Bound, Sum, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,9 @@ def force_target(name: str) -> Iterator[None]:
 
 def chosen(bound: Bound, target: Target) -> Tile | None:
     """The tile for a bound formula under the settings in force."""
-    if not isinstance(bound, Sum):
+    from rot180 import schedules
+
+    if not isinstance(bound, schedules.Sum):
         return None
     found = candidates(bound, target)
     return found[min(_settings.schedule, len(found) - 1)]
@@ -127,4 +131,6 @@ def chosen(bound: Bound, target: Target) -> Tile | None:
 @lru_cache(maxsize=1024)
 def candidates(bound: Sum, target: Target) -> tuple[Tile, ...]:
     """The tiles among which to choose, the likely fastest first."""
-    return kernels.candidates(bound, target)
+    from rot180 import schedules
+
+    return schedules.candidates(bound, target)

@@ -1,0 +1,15 @@
+"""From an op, on operands that lie somewhere in memory, to what is scheduled."""
+
+from rot180.lower._contraction import product, sum_of
+from rot180.lower._ops import Operand, bind, dense_strides, elementwise
+from rot180.lower._plain import plain
+
+__all__ = [
+    "Operand",
+    "bind",
+    "dense_strides",
+    "elementwise",
+    "plain",
+    "product",
+    "sum_of",
+]

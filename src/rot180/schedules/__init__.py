@@ -1,0 +1,32 @@
+"""How a program is made fast: rewritings, the schedules made of them, and the choice.
+
+Nothing here knows what a convolution is.
+"""
+
+from rot180.schedules._choose import Bound, candidates, schedule, scheduled
+from rot180.schedules._elementwise import (
+    CHOOSING,
+    Pointwise,
+    RowWise,
+    pointwise,
+    row_wise,
+)
+from rot180.schedules._interruptible import interruptible
+from rot180.schedules._sum import IMAGE, Sum
+from rot180.schedules._tile import Tile
+
+__all__ = [
+    "CHOOSING",
+    "IMAGE",
+    "Bound",
+    "Pointwise",
+    "RowWise",
+    "Sum",
+    "Tile",
+    "candidates",
+    "interruptible",
+    "pointwise",
+    "row_wise",
+    "schedule",
+    "scheduled",
+]
