@@ -16,7 +16,7 @@ from rot180.ops import Layout, TensorType, Window
 from rot180.program import Program, Target, interpret
 from rot180.runtime import force_target
 from rot180.runtime._choose import target
-from rot180.schedules import Bound, Sum
+from rot180.schedules import Bound, Nest
 
 Array = np.ndarray[Any, Any]
 LAYOUTS: tuple[Layout, ...] = ("channels_first", "channels_last")
@@ -50,10 +50,14 @@ class Case:
         return bind(self.op, inputs, tuple(map(Operand.dense, self.outputs)))
 
     @property
-    def sum(self) -> Sum:
+    def plain(self) -> Program:
         bound = self.bound
-        assert isinstance(bound, Sum)
+        assert isinstance(bound, Program)
         return bound
+
+    @property
+    def nest(self) -> Nest:
+        return Nest.of(self.plain)
 
     def integers(self, seed: int = 0) -> tuple[Array, ...]:
         """Small integers, so that no order of summation rounds."""
@@ -102,7 +106,7 @@ class Case:
         self, program: Program, inputs: tuple[Array, ...]
     ) -> list[Array]:
         """Run a lowered program: its outputs begin as the reduction's identity."""
-        start = self.sum.reduction().identity[: len(self.outputs)]
+        start = self.nest.reduction.identity[: len(self.outputs)]
         return self.interpret(program, inputs, start=start)
 
 

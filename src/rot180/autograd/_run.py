@@ -195,9 +195,10 @@ def is_empty(operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]) -> 
 def _count(
     bound: Bound, operands: tuple[Operand, ...], outputs: tuple[TensorType, ...]
 ) -> int:
-    from rot180.schedules import RowWise, Sum
+    from rot180.program import Program
+    from rot180.schedules import RowWise
 
-    if isinstance(bound, Sum):
+    if isinstance(bound, Program):
         return operands[0].type.shape[0] if operands[0].type.shape else 1
     buffer = bound.source if isinstance(bound, RowWise) else bound.out
     total = math.prod(

@@ -267,8 +267,9 @@ class _Job(Memory):
         count: Value = self.sum(statement.count)
         if statement.at_most is not None:
             most = statement.at_most
-            small = self.let(f"icmp slt i64 {count}, {most}")
-            count = self.let(f"select i1 {small}, i64 {count}, i64 {most}")
+            for how, end in (("slt", most), ("sgt", 0)):
+                inside = self.let(f"icmp {how} i64 {count}, {end}")
+                count = self.let(f"select i1 {inside}, i64 {count}, i64 {end}")
         head, body, leave = self.label(), self.label(), self.label()
         before = self.block
         self.line(f"br label %{head}")

@@ -95,6 +95,7 @@ def plan_of(op: ops.Op, *types: ops.TensorType) -> Plan:
         ArgumentError: there is nothing to compute.
     """
     from rot180 import lower, schedules
+    from rot180.program import Program
 
     operands = tuple(map(lower.Operand.dense, types))
     outputs = autograd.infer(op, *(o.type for o in operands))
@@ -106,14 +107,12 @@ def plan_of(op: ops.Op, *types: ops.TensorType) -> Plan:
         )
     bound = lower.bind(op, operands, tuple(map(lower.Operand.dense, outputs)))
     names = {
-        schedules.Sum: "direct",
+        Program: "direct",
         schedules.Pointwise: "pointwise",
         schedules.RowWise: "row-wise",
     }
     target = runtime.target()
-    tiles = (
-        runtime.candidates(bound, target) if isinstance(bound, schedules.Sum) else ()
-    )
+    tiles = runtime.candidates(bound, target) if isinstance(bound, Program) else ()
     tile = runtime.chosen(bound, target)
     return Plan(op, target, names[type(bound)], tile, tiles, bound)
 

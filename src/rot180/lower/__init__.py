@@ -1,8 +1,7 @@
 """From an op, on operands that lie somewhere in memory, to what is scheduled."""
 
-from rot180.lower._contraction import product, sum_of
+from rot180.lower._contraction import plain, product
 from rot180.lower._ops import Operand, bind, dense_strides, elementwise
-from rot180.lower._plain import plain
 
 __all__ = [
     "Operand",
@@ -11,5 +10,4 @@ __all__ = [
     "elementwise",
     "plain",
     "product",
-    "sum_of",
 ]

@@ -1,4 +1,4 @@
-"""From a contraction with numbers to a sum of products over buffers.
+"""From a contraction with numbers to a plain program over buffers.
 
 A contraction that scatters is gathered first. The residues of one axis become a loop
 with tables: which tap is first, how many there are, and where the other factor starts.
@@ -7,12 +7,13 @@ with tables: which tap is first, how many there are, and where the other factor 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from rot180 import notation
 from rot180.errors import InternalError
+from rot180.lower._order import leaves_over_images, leaves_within
 from rot180.program._nodes import (
     Access,
     Affine,
@@ -20,11 +21,14 @@ from rot180.program._nodes import (
     Buffer,
     Expression,
     Load,
+    Program,
+    Reduction,
     Table,
     constant,
     index,
+    loads,
 )
-from rot180.schedules._sum import IMAGE, Residues, Sum
+from rot180.schedules._nest import IMAGE, Nest, Residues
 
 Value = Callable[[tuple[Access, ...], Mapping[str, Affine]], tuple[Expression, ...]]
 
@@ -40,7 +44,7 @@ def product(
     return (value,)
 
 
-def sum_of(
+def plain(
     name: str,
     contraction: notation.Contraction,
     buffers: Mapping[str, Buffer],
@@ -51,8 +55,8 @@ def sum_of(
     second: Buffer | None = None,
     bias: Buffer | None = None,
     kind: Literal["add", "max", "argmax"] = "add",
-) -> Sum:
-    """Give a contraction its sizes and its operands' places in memory.
+) -> Program:
+    """The plain program of a contraction, given sizes and its operands' places.
 
     Args:
         name: of the kernel.
@@ -85,18 +89,38 @@ def sum_of(
     chain.sort(key=lambda i: all(_bare(f, i) for f in factors if _has(f, i)))
     outs = (out,) if second is None else (out, replace(out, buffer=second))
     places = {i: values.get(i, index(i)) for i in (*extents, IMAGE)}
-    return Sum(
+    combined = value(factors, places)
+    read = [access.buffer for v in combined for access in loads(v)]
+    known = {b.name: b for b in (*(o.buffer for o in outs), *read)}
+    if bias is not None:
+        known[bias.name] = bias
+    nest = Nest(
         name,
         outs,
-        value(factors, places),
+        combined,
+        _reduction(kind, len(outs), chain, sizes, IMAGE not in produced),
         tuple((i, sizes[i]) for i in used),
-        tuple(chain),
-        order,
+        tuple(known[name] for name in order),
         tuple(residues),
         tuple(limits),
-        None if bias is None else _bias(bias),
-        kind,
+        None if bias is None else Apply("add", (Load(out), Load(_bias(bias)))),
     )
+    return nest.program()
+
+
+def _reduction(
+    kind: Literal["add", "max", "argmax"],
+    results: int,
+    chain: Sequence[str],
+    sizes: Mapping[str, int | None],
+    is_over_images: bool,
+) -> Reduction:
+    if kind != "add":
+        return Reduction(kind, (-math.inf, 0.0)[:results], tuple(chain))
+    if is_over_images:
+        leaves = leaves_over_images(chain, sizes)
+        return Reduction(kind, (0.0,), (IMAGE, *chain), leaves)
+    return Reduction(kind, (0.0,), tuple(chain), leaves_within(chain, sizes))
 
 
 def _bias(bias: Buffer) -> Access:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rot180 import ops, schedules
 from rot180.errors import InternalError
-from rot180.lower._contraction import sum_of
+from rot180.lower._contraction import plain
 from rot180.notation import contraction as parse
 from rot180.ops import TensorType
 from rot180.program import (
@@ -21,8 +21,9 @@ from rot180.program import (
     Load,
     Number,
     Position,
+    Program,
 )
-from rot180.schedules import Bound, Pointwise, RowWise, Sum
+from rot180.schedules import Bound, Pointwise, RowWise
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ def bind(
 # ---------------------------------------------------------------- sliding sums
 
 
-def _conv(op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) -> Sum:
+def _conv(
+    op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
+) -> Program:
     names = (op.out, *ops.ROLES[op.out])
     operands = dict(zip(names, (outputs[0], *inputs[:2]), strict=True))
     groups = op.window.groups
@@ -86,7 +89,7 @@ def _conv(op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) ->
             step = inputs[2].strides[0]
             bias = Buffer("b", bias.dtype, (groups, k), (k * step, step))
         order = (*names, "b")
-    return sum_of(f"conv_{op.out}", op.contraction, buffers, sizes, order, bias=bias)
+    return plain(f"conv_{op.out}", op.contraction, buffers, sizes, order, bias=bias)
 
 
 def _channels(op: Any, operands: Mapping[str, Operand]) -> tuple[int, int]:
@@ -130,7 +133,7 @@ def _window_sizes(op: Any, operand: Operand) -> dict[str, int]:
 
 def _window_sum(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Sum:
+) -> Program:
     other = "x" if op.out == "y" else "y"
     buffers = {
         op.out: _image_view(op.out, outputs[0]),
@@ -139,12 +142,12 @@ def _window_sum(
     buffers |= {f"d{name}": buffer for name, buffer in buffers.items()}
     sizes = _window_sizes(op, inputs[0])
     order = (op.out, other)
-    return sum_of("window_sum", op.contraction, buffers, sizes, order)
+    return plain("window_sum", op.contraction, buffers, sizes, order)
 
 
 def _max_pool(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Sum:
+) -> Program:
     buffers = {"x": _image_view("x", inputs[0]), "y": _image_view("y", outputs[0])}
     where = _image_view("where", outputs[1])
 
@@ -153,7 +156,7 @@ def _max_pool(
     ) -> tuple[Expression, ...]:
         return Load(factors[0]), Position(_tap(op, places))
 
-    return sum_of(
+    return plain(
         "max_pool",
         op.contraction,
         buffers,
@@ -167,7 +170,7 @@ def _max_pool(
 
 def _max_select(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Sum:
+) -> Program:
     """The adjoint of a window's sum, of which only the chosen tap counts."""
     total = ops.WindowSum(op.window, op.layout, op.out, op.input_size)
     other = "x" if op.out == "y" else "y"
@@ -192,7 +195,7 @@ def _max_select(
         )
         return (Apply("where", (here, Load(factor), Number(0.0, dtype))),)
 
-    return sum_of(
+    return plain(
         "max_select",
         total.contraction,
         buffers,
@@ -217,7 +220,7 @@ def _tap(op: Any, places: Mapping[str, Affine]) -> Affine:
 
 def _channel_sum(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Sum:
+) -> Program:
     shape = inputs[0].type.shape
     axis = ops.channel_axis(op.layout, len(shape))
     return _leading_sum("channel_sum", inputs[0], outputs[0], (axis,))
@@ -225,7 +228,7 @@ def _channel_sum(
 
 def _leading_sum(
     name: str, source: Operand, out: Operand, kept: tuple[int, ...]
-) -> Sum:
+) -> Program:
     """A sum over the first axis and others; with nothing kept, a lane of extent 1."""
     rank = len(source.type.shape)
     letters = ["n", *(f"i{axis}" for axis in range(1, rank))]
@@ -237,7 +240,7 @@ def _leading_sum(
     sizes = {letters[a]: source.type.shape[a] for a in range(1, rank)} | (
         {} if kept else {"unit": 1}
     )
-    return sum_of(name, parse(text), buffers, sizes, ("y", "x"))
+    return plain(name, parse(text), buffers, sizes, ("y", "x"))
 
 
 # ---------------------------------------------------------------- elementwise
@@ -341,7 +344,7 @@ def _copy(
 
 def _reduce(
     op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Sum | RowWise:
+) -> Program | RowWise:
     (source,) = inputs
     rank = len(source.type.shape)
     kept = tuple(axis for axis in range(rank) if axis not in op.axes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, MutableSequence
+from dataclasses import dataclass
 
 from rot180.errors import InternalError
 from rot180.program._nodes import (
@@ -24,6 +25,7 @@ from rot180.program._nodes import (
     Number,
     Position,
     Program,
+    Reduction,
     Statement,
     Store,
     Table,
@@ -47,9 +49,18 @@ def interpret(program: Program, memory: Memory, images: int) -> None:
     _Run(memory, images).body(program.body, env)
 
 
+@dataclass(slots=True)
+class _Leaves:
+    """The sums of an element's leaves, until its outermost loop has ended."""
+
+    outermost: str
+    sums: dict[tuple[int, ...], float]
+
+
 class _Run:
     def __init__(self, memory: Memory, images: int) -> None:
         self.memory, self.images = memory, images
+        self.leaves: dict[tuple[str, int], _Leaves] = {}
 
     def body(self, body: Blocks, env: dict[str, int]) -> None:
         for statement in body:
@@ -63,6 +74,7 @@ class _Run:
                     for derived in statement.derive:
                         inner[derived.name] = _derive(derived, i, inner)
                     self.body(statement.body, inner)
+                self.settle(statement.index)
             case Alloc(buffer):
                 before = self.memory.get(buffer.name)
                 self.memory[buffer.name] = [math.nan] * (buffer.elements() + 64)
@@ -80,7 +92,7 @@ class _Run:
             case Drain():
                 left = statement.count.evaluate(env)
                 if statement.at_most is not None:
-                    left = min(left, statement.at_most)
+                    left = max(min(left, statement.at_most), 0)
                 for level in range(left.bit_length()):
                     if left >> level & 1:
                         self.body(statement.body, {**env, statement.level: level})
@@ -128,12 +140,62 @@ class _Run:
             return
         values = [self.value(v, env) for v in store.values]
         buffers = [self.memory[t.buffer.name] for t in store.targets]
-        if store.reduction is not None:
+        reduction = store.reduction
+        if reduction is not None and (reduction.leaves or reduction.tree):
+            for target, place, value in zip(store.targets, places, values, strict=True):
+                if place is not None:
+                    self.add(reduction, (target.buffer.name, place), value, env)
+            return
+        if reduction is not None:
             old = [b[p] for b, p in zip(buffers, places, strict=True) if p is not None]
-            values = _combine(store.reduction.kind, old, values)
+            values = _combine(reduction.kind, old, values)
         for buffer, place, value in zip(buffers, places, values, strict=True):
             if place is not None:
                 buffer[place] = value
+
+    def add(
+        self,
+        reduction: Reduction,
+        element: tuple[str, int],
+        value: float,
+        env: dict[str, int],
+    ) -> None:
+        """Add a value to the leaf of an element that `env` is in."""
+        number = [env[loop] for loop in reduction.tree]
+        number += [env[loop] // size for loop, size in reduction.leaves]
+        if element not in self.leaves:
+            first = next(loop for loop in env if loop in reduction.all_loops)
+            self.leaves[element] = _Leaves(first, {})
+        sums = self.leaves[element].sums
+        sums[tuple(number)] = sums.get(tuple(number), reduction.identity[0]) + value
+
+    def settle(self, loop: str) -> None:
+        """Write the sums of which `loop`, which has ended, was the outermost."""
+        ended = [e for e, leaves in self.leaves.items() if leaves.outermost == loop]
+        for name, place in ended:
+            self.memory[name][place] = _tree(self.leaves.pop((name, place)).sums)
+
+
+def _tree(sums: dict[tuple[int, ...], float]) -> float:
+    """The sum of leaves numbered along one or more loops, the last summed first."""
+    if () in sums:
+        return sums[()]
+    inner: dict[int, dict[tuple[int, ...], float]] = {}
+    for (first, *rest), value in sums.items():
+        inner.setdefault(first, {})[tuple(rest)] = value
+    levels: list[float] = []
+    for number in range(max(inner) + 1):
+        value = _tree(inner[number]) if number in inner else 0.0
+        level = 0
+        while number >> level & 1:
+            value = levels[level] + value
+            level += 1
+        levels[level : level + 1] = [value]
+    total = 0.0
+    for level, value in enumerate(levels):
+        if max(inner) + 1 >> level & 1:
+            total = value + total
+    return total
 
 
 def _derive(derived: Digit | Table, i: int, env: dict[str, int]) -> int:

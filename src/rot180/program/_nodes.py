@@ -189,14 +189,24 @@ class Reduction:
         identity: what each target holds before the first value.
         loops: the loops that are reduced in one chain, outermost first. The order is
             part of the meaning: no rewriting may change it.
-        tree: a loop outside the chain whose chains are summed in a binary tree, which
-            depends on its extent alone.
+        leaves: of the outermost of `loops`, into how long pieces each is cut. Where
+            there are any, a chain is what is inside one piece of each, a leaf; the
+            leaves along the last loop that is cut are summed in a binary tree, those
+            sums along the loop before it, and so on.
+        tree: the same of loops outside the chain, outermost first: each iteration of
+            all of them is a leaf.
     """
 
     kind: Literal["add", "max", "argmax"]
     identity: tuple[float, ...]
     loops: tuple[str, ...]
-    tree: str | None = None
+    leaves: tuple[tuple[str, int], ...] = ()
+    tree: tuple[str, ...] = ()
+
+    @property
+    def all_loops(self) -> tuple[str, ...]:
+        """Every loop whose order is the order of the sum, outermost first."""
+        return (*self.tree, *self.loops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +291,7 @@ class Drain:
     count: Affine
     level: str
     body: tuple[Statement, ...]
-    at_most: int | None = None  # count is min(count, at_most)
+    at_most: int | None = None  # count is min(count, at_most), and not below 0
 
 
 Statement = Loop | Alloc | Store | Carry | Drain
@@ -429,9 +439,18 @@ def _show(body: Blocks, depth: int) -> Iterator[str]:
             case Store(targets, values, reduction):
                 names = ", ".join(map(str, targets))
                 sign = f"{reduction.kind}=" if reduction else "="
-                yield f"{pad}{names} {sign} {', '.join(map(show_expression, values))}"
+                right = ", ".join(map(show_expression, values))
+                yield f"{pad}{names} {sign} {right}{_order(reduction)}"
         for inner in bodies(statement):
             yield from _show(inner, depth + 1)
+
+
+def _order(reduction: Reduction | None) -> str:
+    """The tree in which a sum's leaves are summed, as a comment."""
+    if reduction is None or not (reduction.leaves or reduction.tree):
+        return ""
+    cuts = [f"{loop} by {size}" for loop, size in reduction.leaves]
+    return f"  # a tree over {', '.join([*reduction.tree, *cuts])}"
 
 
 def show_expression(expression: Expression) -> str:

@@ -15,7 +15,8 @@ from rot180.program import Target
 from rot180.runtime import _cpu
 
 if TYPE_CHECKING:
-    from rot180.schedules import Bound, Sum, Tile
+    from rot180.program import Program
+    from rot180.schedules import Bound, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +121,16 @@ def force_target(name: str) -> Iterator[None]:
 
 def chosen(bound: Bound, target: Target) -> Tile | None:
     """The tile for a bound formula under the settings in force."""
-    from rot180 import schedules
+    from rot180.program import Program
 
-    if not isinstance(bound, schedules.Sum):
+    if not isinstance(bound, Program):
         return None
     found = candidates(bound, target)
     return found[min(_settings.schedule, len(found) - 1)]
 
 
 @lru_cache(maxsize=1024)
-def candidates(bound: Sum, target: Target) -> tuple[Tile, ...]:
+def candidates(bound: Program, target: Target) -> tuple[Tile, ...]:
     """The tiles among which to choose, the likely fastest first."""
     from rot180 import schedules
 

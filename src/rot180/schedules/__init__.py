@@ -12,16 +12,16 @@ from rot180.schedules._elementwise import (
     row_wise,
 )
 from rot180.schedules._interruptible import interruptible
-from rot180.schedules._sum import IMAGE, Sum
+from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._tile import Tile
 
 __all__ = [
     "CHOOSING",
     "IMAGE",
     "Bound",
+    "Nest",
     "Pointwise",
     "RowWise",
-    "Sum",
     "Tile",
     "candidates",
     "interruptible",

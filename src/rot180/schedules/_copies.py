@@ -6,6 +6,7 @@ Copies change where numbers lie, never the order in which they are summed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rot180.errors import ScheduleError
@@ -20,6 +21,7 @@ from rot180.program._nodes import (
     Loop,
     Space,
     Store,
+    constant,
     dense,
     index,
     walk,
@@ -78,6 +80,7 @@ def stage(
     lanes: int = 1,
     skew: bool = False,
     loose: tuple[int, ...] = (),
+    ends: Mapping[int, int] | None = None,
     space: Space = "scratch",
 ) -> Blocks:
     """Copy the part of an operand that `body` reads into a scratch, padding included.
@@ -101,6 +104,8 @@ def stage(
             two apart do not share a cache set.
         loose: axes along which nothing that counts is read behind the operand's end, so
             that the scratch may be left as it is there.
+        ends: of axes, the place in the operand from which on nothing is read; the
+            innermost axis is copied whole.
         space: where the copy lives.
     """
     first, inner = _first_read(body, operand), inner_ranges(body)
@@ -121,7 +126,12 @@ def stage(
     scratch = replace(packed, shape=tuple(extents), strides=tuple(strides))
     outer = [_outer(axis, inner) for axis in first.axes]
     starts = tuple(o + low for o, low in zip(outer, lows, strict=True))
-    fill = _fill(replace(first, axes=starts), scratch, order, lanes, loose)
+    left = {
+        axis: constant(end) + starts[axis] * -1
+        for axis, end in (ends or {}).items()
+        if axis != order[-1]
+    }
+    fill = _fill(replace(first, axes=starts), scratch, order, lanes, loose, left)
 
     def moved(access: Access) -> Access:
         if access.buffer.name != operand:
@@ -187,6 +197,7 @@ def _fill(
     order: tuple[int, ...],
     lanes: int,
     loose: tuple[int, ...],
+    left: Mapping[int, Affine],
 ) -> Blocks:
     """The copy: loops over the scratch, lanes along the innermost axis."""
     names = [f"{scratch.name}_{axis}" for axis in range(len(order))]
@@ -211,7 +222,8 @@ def _fill(
     for axis in reversed(order):
         extent = scratch.shape[axis] or 1
         count = extent // lanes if axis == last else extent
-        body = (Loop(names[axis], count, body, limit=bounded.get(axis)),)
+        limit = left.get(axis, bounded.get(axis))
+        body = (Loop(names[axis], count, body, limit=limit),)
     return body
 
 

@@ -13,12 +13,9 @@ from rot180.program._bounds import leaves
 from rot180.program._callspec import Count
 from rot180.program._nodes import (
     Access,
-    Apply,
     Blocks,
     Buffer,
     Digit,
-    Expression,
-    Load,
     Loop,
     Program,
     Statement,
@@ -27,12 +24,13 @@ from rot180.program._nodes import (
 )
 from rot180.program._target import Target
 from rot180.schedules._copies import inner_ranges, pack
-from rot180.schedules._rewrite import fuse, hold, reads, split
-from rot180.schedules._sum import IMAGE, Sum
+from rot180.schedules._nest import IMAGE, Nest
+from rot180.schedules._rewrite import fuse, reads, split
 from rot180.schedules._tile import (
     Tile,
     flatten,
     has,
+    held,
     marked,
     placed,
     positions,
@@ -43,8 +41,8 @@ from rot180.schedules._tile import (
 )
 
 
-def direct(sum_: Sum, tile: Tile, target: Target) -> Program:
-    """Schedule a sum whose results belong to single images.
+def direct(program: Program, tile: Tile, target: Target) -> Program:
+    """Schedule a plain program whose results belong to single images.
 
     Rewrite:
         for n, k, p, q: for r, s, c: y[n,k,p,q] += x[..] * w[..]
@@ -57,41 +55,41 @@ def direct(sum_: Sum, tile: Tile, target: Target) -> Program:
 
     Registers on AVX-512 (32), 2 vectors x 14 pixels: 28 sums, 2 of w, 1 of x.
     """
-    lanes = target.lanes(sum_.out.buffer.dtype)
-    images, filters = roles(sum_)
-    body = _tiled(sum_, tile, lanes, _items(sum_, tile))
+    nest = Nest.of(program)
+    lanes = target.lanes(nest.out.buffer.dtype)
+    images, filters = roles(nest)
+    body = _tiled(nest, tile, lanes, _items(nest, tile))
     phases: list[Statement] = []
     temporaries: list[tuple[Buffer, Count]] = []
     for factor in filters:
-        order = _pack_order(sum_, tile, factor)
+        order = _pack_order(nest, tile, factor)
         name = f"packed_{factor.buffer.name}"
         buffer, fill, body = pack(body, factor.buffer.name, name, order, "temporary")
         phases.append(_packing(fill, tile, has(factor, tile.lane)))
         temporaries.append((buffer, Count(0, 1, buffer.elements() + lanes)))
-    body = hold(body, sum_.chain[0]) if sum_.chain else body
-    if sum_.bias is not None:
-        body = _with_bias(sum_, sum_.bias, body)
+    body = held(nest, body)
+    body = fuse(body, nest.out.buffer.name, nest.finished)
     body = marked(tile, body)
     (item,) = body
     assert isinstance(item, Loop)
     inside = item.body
     for factor in images:
         if not _lies_ready(factor, tile, item):
-            inside = staged(sum_, tile, factor, inside, lanes)
+            inside = staged(nest, tile, factor, inside, lanes)
     phases.append(replace(item, body=inside))
-    return Program(sum_.name, sum_.arguments(), tuple(phases), tuple(temporaries))
+    return replace(program, body=tuple(phases), temporaries=tuple(temporaries))
 
 
-def _items(sum_: Sum, tile: Tile) -> Blocks:
+def _items(nest: Nest, tile: Tile) -> Blocks:
     """One work item is an image and a block of its rows, or a block of images."""
-    slid = positions(sum_, tile.lane)
+    slid = positions(nest, tile.lane)
     loose = (IMAGE, tile.lane, *slid)
-    others = tuple(i for i in sum_.outputs() if i not in loose)
-    inner = sum_.nest(sum_.chain, (sum_.store(),))
+    others = tuple(i for i in nest.outputs() if i not in loose)
+    inner = nest.nest(nest.chain, (nest.store(),))
     if slid:
-        row, extent = slid[0], sum_.extent(slid[0])
+        row, extent = slid[0], nest.extent(slid[0])
         blocks = max(-(-extent // tile.rows), 1)
-        body = sum_.nest((*others, tile.lane, *reversed(slid)), inner)
+        body = nest.nest((*others, tile.lane, *reversed(slid)), inner)
         body = resize(body, row, min(tile.rows, extent))
         place = index("block") * tile.rows + index(row)
         body = placed(body, row, place, check=extent % tile.rows != 0)
@@ -101,12 +99,12 @@ def _items(sum_: Sum, tile: Tile) -> Blocks:
         )
         items = Count(blocks)
     else:
-        body = _around(sum_.nest((*others, tile.lane), ()), IMAGE, tile.rows, inner)
+        body = _around(nest.nest((*others, tile.lane), ()), IMAGE, tile.rows, inner)
         place = index("block") * tile.rows + index(IMAGE)
         body = placed(body, IMAGE, place, check=tile.rows > 1)
         derive = (Digit("block", 1, 0),)
         items = Count(1, tile.rows)
-    for residue in reversed(sum_.residues):
+    for residue in reversed(nest.residues):
         body = (Loop(residue.index, residue.extent, body, derive=residue.derive),)
     return (Loop("item", None, body, "parallel", derive=derive, items=items),)
 
@@ -118,27 +116,27 @@ def _around(nest: Blocks, name: str, extent: int, inner: Blocks) -> Blocks:
     return tuple(map_bodies(s, lambda b: _around(b, name, extent, inner)) for s in nest)
 
 
-def _tiled(sum_: Sum, tile: Tile, lanes: int, body: Blocks) -> Blocks:
+def _tiled(nest: Nest, tile: Tile, lanes: int, body: Blocks) -> Blocks:
     """Split lanes and pixels, and move the tile inside the chain."""
     lane, block = tile.lane, tile.vectors * lanes
     body = split(body, lane, block, f"{lane}_block", f"{lane}_in", guard=True)
     body = split(body, f"{lane}_in", lanes, f"{lane}_vector", f"{lane}_lane")
     for name, size in tile.pixels:
-        guard = any(has(f, name) for f in roles(sum_)[1])
+        guard = any(has(f, name) for f in roles(nest)[1])
         body = split(body, name, size, f"{name}_block", f"{name}_in", guard=guard)
     inner = [f"{name}_in" for name, _ in tile.pixels]
     return sink(body, (*inner, f"{lane}_vector", f"{lane}_lane"))
 
 
-def _pack_order(sum_: Sum, tile: Tile, factor: Access) -> tuple[str, ...]:
+def _pack_order(nest: Nest, tile: Tile, factor: Access) -> tuple[str, ...]:
     """A filter in the order in which a tile reads it."""
     lane = tile.lane
     used = {s for a in factor.axes for s in a.symbols()}
-    residues = [r.index for r in sum_.residues if any(t.name in used for t in r.derive)]
+    residues = [r.index for r in nest.residues if any(t.name in used for t in r.derive)]
     pixels = [name for name, _ in tile.pixels if name in used]
-    plain = [i for i in sum_.outputs() if i in used and i not in (lane, *pixels)]
+    plain = [i for i in nest.outputs() if i in used and i not in (lane, *pixels)]
     blocks = [f"{name}_block" for name in pixels]
-    chain = [c for c in sum_.chain if c in used]
+    chain = [c for c in nest.chain if c in used]
     tail = [f"{name}_in" for name in pixels]
     if lane in used:
         blocks.append(f"{lane}_block")
@@ -157,18 +155,6 @@ def _packing(fill: Blocks, tile: Tile, wide: bool) -> Loop:
         lane = loops.pop()
         inside = (replace(lane, kind="lanes", body=inside),)
     return flatten(loops, inside, keep=2)
-
-
-def _with_bias(sum_: Sum, bias: Access, body: Blocks) -> Blocks:
-    names = [a.terms[0][0] for a in sum_.out.axes]
-
-    def add(target: Access, value: Expression) -> Expression:
-        places = dict(zip(names, target.axes, strict=True))
-        axes = tuple(a.substitute(places) for a in bias.axes)
-        check = tuple(range(len(axes)))
-        return Apply("add", (value, Load(replace(bias, axes=axes, check=check))))
-
-    return fuse(body, sum_.out.buffer.name, add)
 
 
 def _lies_ready(factor: Access, tile: Tile, item: Loop) -> bool:

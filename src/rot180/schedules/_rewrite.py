@@ -25,6 +25,7 @@ from rot180.program._nodes import (
     Reduction,
     Statement,
     Store,
+    constant,
     dense,
     index,
     loads,
@@ -79,7 +80,7 @@ def split(
     def change(loop: Loop) -> Blocks:
         if loop.extent is None or loop.limit is not None:
             raise ScheduleError(f"loop {name!r} has no extent to split")
-        inside = _renamed_reduction(loop.body, name, (outer, inner))
+        inside = renamed(loop.body, name, (outer, inner))
         whole, rest = divmod(loop.extent, factor)
         if guard and rest:
             _ends_with(inside, name, loop.extent)
@@ -104,17 +105,19 @@ def split(
     return at(body, name, change)
 
 
-def _renamed_reduction(body: Blocks, name: str, names: tuple[str, ...]) -> Blocks:
+def renamed(body: Blocks, name: str, names: tuple[str, ...]) -> Blocks:
+    """The body, in whose reductions other loops stand for the loop `name`."""
+
+    def put(loops: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(n for o in loops for n in (names if o == name else (o,)))
+
     def change(statement: Statement) -> Statement:
         statement = map_bodies(statement, lambda b: tuple(map(change, b)))
         if isinstance(statement, Store) and statement.reduction:
             reduction = statement.reduction
-            renamed = [
-                n for old in reduction.loops for n in (names if old == name else (old,))
-            ]
-            return replace(
-                statement, reduction=replace(reduction, loops=tuple(renamed))
-            )
+            loops, tree = put(reduction.loops), put(reduction.tree)
+            changed = replace(reduction, loops=loops, tree=tree)
+            return replace(statement, reduction=changed)
         return statement
 
     return tuple(map(change, body))
@@ -211,10 +214,7 @@ def reorder(body: Blocks, names: tuple[str, ...]) -> Blocks:
 
 def _reduced(store: Store) -> tuple[str, ...]:
     """The loops whose order is the order of a store's sum, outermost first."""
-    if store.reduction is None:
-        return ()
-    tree = store.reduction.tree
-    return ((tree,) if tree else ()) + store.reduction.loops
+    return () if store.reduction is None else store.reduction.all_loops
 
 
 def _keep_order(body: Blocks, order: list[str]) -> None:
@@ -235,6 +235,60 @@ def _keep_scope(loops: list[Loop]) -> None:
                 raise ScheduleError(
                     f"loop {loop.index!r} ends where {later.index!r} says"
                 )
+
+
+def cut(body: Blocks, name: str, size: int) -> Blocks:
+    """Cut the next loop of a chain into the leaves that its reduction declares.
+
+    Rewrite:
+        for r in R: for s: y += e                       leaves of r: 3
+        ->
+        for r_leaf in ceil(R / 3): for r in 3 (at most R - 3*r_leaf): for s:
+            y += e[r -> 3*r_leaf + r]                   a tree over r_leaf
+
+    Leaves of single steps need no inner loop.
+
+    Raises:
+        ScheduleError: there is no such loop, or the reduction declares another leaf.
+    """
+
+    def change(loop: Loop) -> Blocks:
+        leaf = f"{name}_leaf"
+        inside = _declared(loop.body, (name, size), leaf)
+        if size == 1:
+            inside = substitute(inside, {name: index(leaf)})
+            return (replace(loop, index=leaf, body=inside),)
+        place = index(leaf) * size + index(name)
+        inside = substitute(inside, {name: place})
+        limit, extent = loop.limit, loop.extent
+        if limit is None and extent is not None and extent % size:
+            limit = constant(extent)
+        left = None if limit is None else limit + index(leaf) * -size
+        count = None if extent is None else -(-extent // size)
+        inner = Loop(name, size, inside, limit=left)
+        return (Loop(leaf, count, (inner,)),)
+
+    return at(body, name, change)
+
+
+def _declared(body: Blocks, leaf: tuple[str, int], loop: str) -> Blocks:
+    """The body, its reductions with `loop` in the place of a leaf that is to be cut."""
+
+    def change(statement: Statement) -> Statement:
+        statement = map_bodies(statement, lambda b: tuple(map(change, b)))
+        if not isinstance(statement, Store) or statement.reduction is None:
+            return statement
+        reduction = statement.reduction
+        if reduction.leaves[:1] != (leaf,):
+            raise ScheduleError(f"cut: {leaf} is not the next of {reduction.leaves}")
+        tree = (*reduction.tree, loop)
+        whole = [n for n in reduction.loops if leaf != (n, 1)]
+        changed = replace(
+            reduction, loops=tuple(whole), leaves=reduction.leaves[1:], tree=tree
+        )
+        return replace(statement, reduction=changed)
+
+    return tuple(map(change, body))
 
 
 def mark(body: Blocks, name: str, kind: Kind) -> Blocks:
@@ -261,8 +315,8 @@ def hold(body: Blocks, name: str) -> Blocks:
             for r: for t: a[t] += e
             for t: y[f(t)] = a[t], a maximum settled: choosing flushes no denormals
 
-    `name` is the outermost reduced loop; the loops inside it that are not reduced make
-    the tile. A reduction over a tree needs `treed` next.
+    `name` is the outermost loop of the chain; the loops inside it that are not reduced
+    make the tile. A reduction over a tree needs `treed` next.
 
     Raises:
         ScheduleError: there is no such loop, it holds no single reduced store, or part
@@ -283,6 +337,8 @@ def _held(loop: Loop) -> Blocks:
     store = stores[0]
     reduction = stores[0].reduction
     assert reduction is not None
+    if reduction.leaves:
+        raise ScheduleError(f"hold: the leaves {reduction.leaves} are not cut yet")
     inner = {c.index for c in chain}
     if not inner.issuperset(reduction.loops):
         outer = [n for n in reduction.loops if n not in inner]
@@ -294,7 +350,9 @@ def _held(loop: Loop) -> Blocks:
     axes = tuple(index(c.index) for c in tile)
     places = tuple(Access(b, axes) for b in held)
     clear = _nest(tile, _identity(places, reduction))
-    work: Blocks = (replace(store, targets=places),)
+    work: Blocks = (
+        replace(store, targets=places, reduction=replace(reduction, tree=())),
+    )
     for level in reversed(chain):
         work = (replace(level, body=work),)
     back = _nest(

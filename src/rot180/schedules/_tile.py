@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rot180.errors import ScheduleError
 from rot180.program._callspec import Count
@@ -16,13 +17,15 @@ from rot180.program._nodes import (
     Statement,
     Store,
     Table,
+    constant,
     index,
     map_bodies,
     substitute,
 )
 from rot180.schedules._copies import stage, staged_bytes
-from rot180.schedules._rewrite import map_accesses, mark
-from rot180.schedules._sum import IMAGE, Sum
+from rot180.schedules._counter import treed
+from rot180.schedules._nest import IMAGE, Nest
+from rot180.schedules._rewrite import at, cut, hold, map_accesses, mark
 
 _MOST_STAGED = 1 << 26  # bytes; more would be copied through memory for nothing
 
@@ -61,21 +64,21 @@ def axis_of(access: Access, name: str) -> int:
     return next(i for i, a in enumerate(access.axes) if a.coefficient(name))
 
 
-def roles(sum_: Sum) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+def roles(nest: Nest) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
     """The factors that belong to the images, and those that do not."""
-    images = tuple(f for f in sum_.factors if has(f, IMAGE))
-    return images, tuple(f for f in sum_.factors if f not in images)
+    images = tuple(f for f in nest.factors if has(f, IMAGE))
+    return images, tuple(f for f in nest.factors if f not in images)
 
 
-def positions(sum_: Sum, lane: str) -> tuple[str, ...]:
+def positions(nest: Nest, lane: str) -> tuple[str, ...]:
     """Output indices that only image factors have: what slides.
 
     Without a filter, those that do not stand alone everywhere; channels do.
     """
-    images, filters = roles(sum_)
+    images, filters = roles(nest)
     return tuple(
         i
-        for i in sum_.outputs()
+        for i in nest.outputs()
         if i not in (IMAGE, lane)
         and any(has(f, i) for f in images)
         and not any(has(f, i) for f in filters)
@@ -147,6 +150,28 @@ def _wrapped(
     return body
 
 
+def held(nest: Nest, body: Blocks) -> Blocks:
+    """Hold the results of a nest, the leaves of its chains summed in their trees."""
+    reduction = nest.reduction
+    single = [i for i, size in reduction.leaves if size == 1]
+    for name, size in reduction.leaves:
+        body = cut(body, name, size)
+    chain = [i for i in reduction.loops if i not in single]
+    if not chain:
+        return body
+    body = hold(body, chain[0])
+    for name, size in reversed(reduction.leaves):
+        extent = nest.extent(name)
+        limit = dict(nest.limits).get(name) if size == 1 else None
+        count = constant(-(-extent // size)) if limit is None else index(limit)
+        body = at(body, f"{name}_leaf", partial(_treed, count, extent))
+    return body
+
+
+def _treed(count: Affine, most: int, loop: Loop) -> Blocks:
+    return treed(loop, most.bit_length(), count, most)
+
+
 def marked(tile: Tile, body: Blocks) -> Blocks:
     """Unroll the tile and let its innermost loop run along the vector."""
     for name in (*(f"{name}_in" for name, _ in tile.pixels), *tile.unroll):
@@ -173,14 +198,15 @@ def flatten(loops: list[Loop], body: Blocks, keep: int) -> Loop:
     return Loop("item", None, body, "parallel", derive=tuple(derive), items=items)
 
 
-def staged(sum_: Sum, tile: Tile, factor: Access, body: Blocks, lanes: int) -> Blocks:
+def staged(nest: Nest, tile: Tile, factor: Access, body: Blocks, lanes: int) -> Blocks:
     """Stage one factor, the axis that is read fastest innermost.
 
     What would not fit in any cache (a dilation far beyond the image) is read in place.
     """
     if staged_bytes(body, factor.buffer.name) > _MOST_STAGED:
         return body
-    order = _stage_order(sum_, tile, factor)
+    order = _stage_order(nest, tile, factor)
+    bare = [index(name) for name, _ in nest.extents if name != IMAGE]
     extent = factor.buffer.shape[order[-1]]
     wide = extent is not None and extent >= lanes
     name = f"rows_{factor.buffer.name}"
@@ -191,28 +217,43 @@ def staged(sum_: Sum, tile: Tile, factor: Access, body: Blocks, lanes: int) -> B
         order=order,
         lanes=lanes if wide else 1,
         skew=True,
-        loose=tuple(
-            axis
-            for axis, place in enumerate(factor.axes)
-            if any(place == index(name) for name in sum_.outputs())
-        ),
+        loose=tuple(a for a, place in enumerate(factor.axes) if place in bare),
+        ends=_ends(nest, factor),
     )
 
 
-def _stage_order(sum_: Sum, tile: Tile, factor: Access) -> tuple[int, ...]:
+def _ends(nest: Nest, factor: Access) -> dict[int, int]:
+    """Where reading ends along the axes that an image's leaves are cut along."""
+    if nest.is_of_images:
+        return {}
+    cuts = {name for name, _ in nest.reduction.leaves[1:]}
+    return {
+        axis: _last(nest, place) + 1
+        for axis, place in enumerate(factor.axes)
+        if cuts & place.symbols()
+    }
+
+
+def _last(nest: Nest, place: Affine) -> int:
+    """The largest value of an affine sum."""
+    high = {name: (extent or 1) - 1 for name, extent in nest.extents}
+    return place.const + sum(max(c, 0) * high.get(s, 0) for s, c in place.terms)
+
+
+def _stage_order(nest: Nest, tile: Tile, factor: Access) -> tuple[int, ...]:
     """The scratch's axes: the lane innermost, else what a tile steps along."""
-    last = _fastest(sum_, tile, factor)
+    last = _fastest(nest, tile, factor)
     slides = [i for i, a in enumerate(factor.axes) if len(a.terms) != 1 and i != last]
     rest = [i for i in range(len(factor.axes)) if i not in slides and i != last]
     return (*rest, *slides, last)
 
 
-def _fastest(sum_: Sum, tile: Tile, factor: Access) -> int:
+def _fastest(nest: Nest, tile: Tile, factor: Access) -> int:
     if has(factor, tile.lane):
         return axis_of(factor, tile.lane)
     tiled = [name for name, _ in tile.pixels]
-    for name in (*reversed(tiled), *reversed(sum_.chain)):
-        slides = name in positions(sum_, tile.lane)
+    for name in (*reversed(tiled), *reversed(nest.chain)):
+        slides = name in positions(nest, tile.lane)
         if not slides and any(a.terms == ((name, 1),) for a in factor.axes):
             return axis_of(factor, name)
     return len(factor.axes) - 1

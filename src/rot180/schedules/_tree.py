@@ -1,18 +1,16 @@
 """Schedules of sums over the images themselves: weight and bias gradients.
 
-The order of summation: positions of one leaf make one chain; a leaf is a block of rows
-of an image, or a few whole images where these are tiny; the leaves are summed in a
-binary tree. Leaves depend on the problem alone, so no tile, no thread count and no
-grouping into work items changes a bit.
+Each chain is a leaf, a piece of an image or a few whole images, as the program says;
+leaves are summed in a binary tree. A work item sums a group of them, a power of two, so
+that no grouping changes the tree.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from rot180.errors import ScheduleError
 from rot180.program._callspec import Count
 from rot180.program._nodes import (
     Access,
@@ -31,60 +29,22 @@ from rot180.program._nodes import (
     Reduction,
     Statement,
     Store,
+    constant,
     dense,
     index,
     substitute,
 )
 from rot180.program._target import Target
-from rot180.schedules._rewrite import at, hold, split
-from rot180.schedules._sum import IMAGE, IMAGES, Sum
-from rot180.schedules._tile import Tile, flatten, marked, resize, sink, staged
+from rot180.schedules._counter import MOST_LEVELS, treed
+from rot180.schedules._nest import IMAGE, Nest
+from rot180.schedules._rewrite import at, cut, fuse, hold, renamed, split
+from rot180.schedules._tile import Tile, flatten, marked, sink, staged
 
-_LEVELS = 40  # of a binary counter: more leaves than fit in any memory
 _BLOCKS = 16  # blocks of results that keep a team busy by themselves
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """What one chain sums: `images` whole images, or `rows` rows of one image."""
-
-    images: int
-    rows: int
-
-    @classmethod
-    def of(cls, sum_: Sum) -> Leaf:
-        """The leaf of a problem; part of the meaning, so a function of sizes alone.
-
-        Chains of at least 32 terms keep the tree's own additions rare; blocks of rows
-        keep what a leaf reads, about 2^17 elements, near the processor.
-        """
-        extents = [sum_.extent(c) for c in sum_.chain]
-        positions = 1
-        for extent in extents:
-            positions *= extent
-        if positions < 32:
-            return cls(
-                1 << (31 // max(positions, 1)).bit_length(), max(extents, default=1)
-            )
-        row = positions // extents[0] * _channels(sum_)
-        blocks = -(-extents[0] // max(1, (1 << 17) // max(row, 1)))
-        return cls(1, -(-extents[0] // blocks))
-
-
-def _channels(sum_: Sum) -> int:
-    """Elements that one position of the chain reads."""
-    total = 0
-    for factor in sum_.factors:
-        names = {a.terms[0][0] for a in factor.axes if len(a.terms) == 1}
-        product = 1
-        for name in names - {IMAGE, *sum_.chain}:
-            product *= sum_.extent(name)
-        total += product
-    return total
-
-
-def over_images(sum_: Sum, tile: Tile, target: Target) -> Program:
-    """Schedule a sum over images.
+def over_images(program: Program, tile: Tile, target: Target) -> Program:
+    """Schedule a plain program that sums over images.
 
     Rewrite:
         for k, c, r, s: for n, p, q: w[k,c,r,s] += y[..] * x[..]
@@ -103,20 +63,19 @@ def over_images(sum_: Sum, tile: Tile, target: Target) -> Program:
 
     Registers on AVX-512 (32), 4 vectors x 4 channels: 16 sums, 4 of y, 4 of x.
     """
-    lanes = target.lanes(sum_.out.buffer.dtype)
-    leaf = Leaf.of(sum_)
-    plan = _Plan(sum_, tile, leaf, lanes)
-    symbols = (("leaves", Count(1, leaf.images)), ("groups", plan.groups))
+    nest = Nest.of(program)
+    lanes = target.lanes(nest.out.buffer.dtype)
+    plan = _Plan(nest, tile, lanes)
+    symbols = (("leaves", Count(1, plan.images)), ("groups", plan.groups))
     if plan.alone:
-        item = plan.whole()
-        return Program(sum_.name, sum_.arguments(), (item,), (), symbols)
-    first = plan.parts()
-    second = plan.combine()
-    part = plan.part
-    size = part.strides[0] * plan.groups.factor
-    count = Count(size, plan.groups.divisor, lanes)
-    return Program(
-        sum_.name, sum_.arguments(), (first, second), ((part, count),), symbols
+        return replace(program, body=(plan.whole(),), symbols=symbols)
+    part, groups = plan.part, plan.groups
+    count = Count(part.strides[0] * groups.factor, groups.divisor, lanes)
+    return replace(
+        program,
+        body=(plan.parts(), plan.combine()),
+        temporaries=((part, count),),
+        symbols=symbols,
     )
 
 
@@ -124,25 +83,41 @@ def _level(counter: Buffer, axes: tuple[Affine, ...]) -> Access:
     return Access(counter, (index("level"), *axes))
 
 
-class _Plan:
-    """The numbers of one schedule, and its phases."""
+def power_of_two(least: int) -> int:
+    """The smallest power of two that is not below `least`, nor below 1."""
+    return 1 << max(least - 1, 0).bit_length()
 
-    def __init__(self, sum_: Sum, tile: Tile, leaf: Leaf, lanes: int) -> None:
-        self.sum, self.tile, self.leaf, self.lanes = sum_, tile, leaf, lanes
-        self.row = sum_.chain[0] if sum_.chain else None
-        rows = sum_.extent(self.row) if self.row else 1
-        self.blocks = -(-rows // leaf.rows) if rows else 1
-        self.group = tile.group if self.blocks == 1 else 1
-        images = leaf.images * self.group
-        self.groups = Count(self.blocks, images)
-        self.outputs = sum_.outputs()
+
+class _Plan:
+    """The numbers of one schedule, and its phases.
+
+    A group is `group` leaves of whole images; where an image is cut, of its rows, and
+    the groups of an image, `chunks` of them, count to a power of two, the last ones
+    empty: then groups and images are one binary counter.
+    """
+
+    def __init__(self, nest: Nest, tile: Tile, lanes: int) -> None:
+        self.nest, self.tile, self.lanes = nest, tile, lanes
+        (_, self.images), *self.cuts = nest.reduction.leaves
+        self.group, self.chunks = tile.group, 1
+        self.groups = Count(1, self.images * self.group)
+        if self.cuts:
+            self.group = min(self.group, power_of_two(self._pieces(0)))
+            self.chunks = power_of_two(-(-self._pieces(0) // self.group))
+            self.groups = Count(self.chunks)
+        self.outputs = nest.outputs()
         self.sizes = {i: self._block(i) for i in self.outputs}
-        self.counts = {i: -(-sum_.extent(i) // self.sizes[i]) for i in self.outputs}
+        self.counts = {i: -(-nest.extent(i) // self.sizes[i]) for i in self.outputs}
         self.alone = math.prod(self.counts.values()) >= _BLOCKS
         self.part = self._part()
 
+    def _pieces(self, number: int) -> int:
+        """Into how many pieces a loop of the chain is cut."""
+        name, size = self.cuts[number]
+        return -(-self.nest.extent(name) // size)
+
     def _block(self, name: str) -> int:
-        size = min(dict(self.tile.blocks).get(name, 1 << 30), self.sum.extent(name))
+        size = min(dict(self.tile.blocks).get(name, 1 << 30), self.nest.extent(name))
         if name == self.tile.lane:
             step = self.tile.vectors * self.lanes
             size = -(-size // step) * step
@@ -151,10 +126,10 @@ class _Plan:
     def _part(self) -> Buffer:
         if self.alone:
             sizes = tuple(self.sizes[i] for i in self._inner_order())
-            return dense("sums", self.sum.out.buffer.dtype, sizes, "scratch")
+            return dense("sums", self.nest.out.buffer.dtype, sizes, "scratch")
         shape = [self.counts[i] for i in self.outputs]
         shape += [self.sizes[i] for i in self._inner_order()]
-        buffer = dense("part", self.sum.out.buffer.dtype, (1, *shape), "temporary")
+        buffer = dense("part", self.nest.out.buffer.dtype, (1, *shape), "temporary")
         return replace(buffer, shape=(None, *shape))
 
     def _inner_order(self) -> tuple[str, ...]:
@@ -175,7 +150,7 @@ class _Plan:
         """Sums of groups of leaves."""
         derive, radix = self._block_digits()
         derive.append(Digit("group", radix, 0))
-        derive += self._leaf_digits(radix)
+        derive += self._chunk_digits(radix)
         items = Count(radix * self.groups.factor, self.groups.divisor)
         body = self._one_group()
         return Loop("item", None, body, "parallel", derive=tuple(derive), items=items)
@@ -185,7 +160,7 @@ class _Plan:
         derive, radix = self._block_digits()
         sums = self.part
         shape = tuple(e or 1 for e in sums.shape)
-        counter = dense("counter_sums", sums.dtype, (_LEVELS, *shape), "scratch")
+        counter = dense("counter_sums", sums.dtype, (MOST_LEVELS, *shape), "scratch")
         merge = self._over_sums(
             lambda place, axes: Store(
                 (place,),
@@ -203,7 +178,7 @@ class _Plan:
             None,
             (*self._one_group(), Carry("group", "level", merge, put)),
             limit=index("groups"),
-            derive=tuple(self._leaf_digits(1)),
+            derive=tuple(self._chunk_digits(1)),
         )
         body: Blocks = (
             groups,
@@ -224,18 +199,18 @@ class _Plan:
             radix *= self.counts[i]
         return derive, radix
 
-    def _leaf_digits(self, radix: int) -> list[Digit]:
-        """The image and the block of rows of a leaf, where a group is one leaf."""
-        if self.blocks == 1:
+    def _chunk_digits(self, radix: int) -> list[Digit]:
+        """The image and the rows of a group, where images are cut."""
+        if not self.cuts:
             return []
-        image = Digit("image", radix * self.blocks, 0)
-        return [image, Digit("block", radix, self.blocks)]
+        image = Digit("image", radix * self.chunks, 0)
+        return [image, Digit("chunk", radix, self.chunks)]
 
     def _one_group(self) -> Blocks:
         """The sums of one group of leaves."""
-        body = self._held(self._tiled(self._nest()))
-        for factor in self.sum.factors:
-            body = staged(self.sum, self.tile, factor, body, self.lanes)
+        body = self._held(self._tiled(self._around()))
+        for factor in self.nest.factors:
+            body = staged(self.nest, self.tile, factor, body, self.lanes)
         return body
 
     def _over_sums(self, make: Callable[[Access, tuple[Affine, ...]], Store]) -> Blocks:
@@ -253,59 +228,50 @@ class _Plan:
 
     def _written(self, place: Access, axes: tuple[Affine, ...]) -> Store:
         """A sum, written where the caller wants it."""
-        return Store((self._out(axes),), (Load(place),))
+        out = self._out(axes)
+        return Store((out,), (self.nest.finished(out, Load(place)),))
 
     def _out(self, axes: tuple[Affine, ...]) -> Access:
         """Where a result of a block belongs; blocks may reach beyond the end."""
         own = dict(zip(self._inner_order(), axes, strict=True))
         places = {i: index(f"{i}_part") * self.sizes[i] + own[i] for i in self.outputs}
-        out = self.sum.out.map_axes(lambda a: a.substitute(places))
+        out = self.nest.out.map_axes(lambda a: a.substitute(places))
         return replace(out, check=tuple(range(len(out.axes))))
 
-    def _nest(self) -> Blocks:
-        sum_ = self.sum
-        chain = sum_.chain
-        if self.leaf.images > 1:
-            chain = ("image_in", *chain)
-        reduction = sum_.reduction("leaf", chain or ("image_in",))
-        store = Store((self._part_access(),), sum_.values, reduction)
-        body: Blocks = sum_.nest(sum_.chain, (store,))
-        image = self._image()
-        if self.blocks > 1 and self.row:
-            body = resize(body, self.row, self.leaf.rows)
-            body = self._limited_rows(body)
-        if self.leaf.images > 1 or not sum_.chain:
-            limit = index(IMAGES) + image * -1
-            body = (Loop("image_in", self.leaf.images, body, limit=limit),)
-            image = image + index("image_in")
-        if self.group > 1:
-            left = index("leaves") + index("group") * -self.group
-            body = (Loop("leaf", self.group, body, limit=left),)
-        places = {
-            i: index(f"{i}_part") * self.sizes[i] + index(i) for i in self.outputs
-        }
-        body = _in_factors(body, {IMAGE: image, **places})
+    def _around(self) -> Blocks:
+        """The leaves of a group, and around them the results of a block."""
+        nest = self.nest
+        store = replace(nest.store(), targets=(self._part_access(),))
+        body = nest.nest(nest.reduction.loops, (store,))
+        for name, size in nest.reduction.leaves:
+            body = cut(body, name, size)
+        body = self._grouped(body)
+        body = _in_factors(
+            body,
+            {i: index(f"{i}_part") * self.sizes[i] + index(i) for i in self.outputs},
+        )
         for i in reversed(self._order()):
             body = (Loop(i, self.sizes[i], body),)
         return body
 
-    def _image(self) -> Affine:
-        """The first image of a leaf."""
-        if self.blocks > 1:
-            return index("image")
-        place = index("group") * (self.group * self.leaf.images)
-        if self.group > 1:
-            place = place + index("leaf") * self.leaf.images
-        return place
+    def _grouped(self, body: Blocks) -> Blocks:
+        """Let the loops over leaves run inside a group."""
+        images = f"{IMAGE}_leaf"
+        if not self.cuts:
+            return at(body, images, self._within)
+        body = at(body, images, lambda loop: _placed(loop, (), index("image")))
+        return at(body, f"{self.cuts[0][0]}_leaf", self._within)
 
-    def _limited_rows(self, body: Blocks) -> Blocks:
-        row = self.row
-        assert row is not None
-        place = index("block") * self.leaf.rows + index(row)
-        if self.sum.extent(row) % self.leaf.rows:
-            limit = Affine((), self.sum.extent(row)) + index("block") * -self.leaf.rows
-            body = at(body, row, lambda loop: (replace(loop, limit=limit),))
-        return _in_factors(body, {row: place})
+    def _within(self, loop: Loop) -> Blocks:
+        first = index("chunk" if self.cuts else "group") * self.group
+        body = _placed(loop, ("leaf",), first + index("leaf"))
+        return (Loop("leaf", self.group, body, limit=self._left()),)
+
+    def _left(self) -> Affine:
+        """How many leaves there are from the first of a group on."""
+        if self.cuts:
+            return constant(self._pieces(0)) + index("chunk") * -self.group
+        return index("leaves") + index("group") * -self.group
 
     def _order(self) -> tuple[str, ...]:
         """Output loops: the lane's blocks outermost, what is tiled innermost."""
@@ -326,13 +292,18 @@ class _Plan:
         return sink(body, (*inner, f"{lane}_vector", f"{lane}_lane"))
 
     def _held(self, body: Blocks) -> Blocks:
-        first = "image_in" if self.leaf.images > 1 or not self.sum.chain else self.row
-        assert first is not None
+        reduction = self.nest.reduction
+        first, *_ = (i for i in reduction.loops if (i, 1) not in reduction.leaves)
         body = hold(body, first)
-        if self.group > 1:
-            left = index("leaves") + index("group") * -self.group
-            levels = self.group.bit_length()
-            body = at(body, "leaf", lambda loop: treed(loop, levels, left, self.group))
+        for number in range(len(self.cuts) - 1, 0, -1):
+            pieces = self._pieces(number)
+            body = at(
+                body,
+                f"{self.cuts[number][0]}_leaf",
+                lambda loop, n=pieces: treed(loop, n.bit_length(), constant(n), n),  # type: ignore[misc]
+            )
+        levels, left = self.group.bit_length(), self._left()
+        body = at(body, "leaf", lambda loop: treed(loop, levels, left, self.group))
         return marked(tile=self.tile, body=body)
 
     # ------------------------------------------------------------ second phase
@@ -340,10 +311,9 @@ class _Plan:
     def combine(self) -> Loop:
         """The tree over groups, written where the caller wants it."""
         tile, lane = self.tile, self.tile.lane
-        reduction = Reduction("add", (0.0,), ("group",), "group")
-        value = Load(self._part_access())
         out = self._out(tuple(index(i) for i in self._inner_order()))
-        body: Blocks = (Store((out,), (value,), reduction),)
+        reduction = Reduction("add", (0.0,), (), tree=("group",))
+        body: Blocks = (Store((out,), (Load(self._part_access()),), reduction),)
         body = (Loop("group", None, body, limit=index("groups")),)
         loops = [Loop(f"{i}_part", self.counts[i], ()) for i in self.outputs]
         loops += [Loop(i, self.sizes[i], ()) for i in self.outputs if i != lane]
@@ -353,14 +323,21 @@ class _Plan:
         )
         body = split(body, f"{lane}_in", self.lanes, f"{lane}_vector", f"{lane}_lane")
         body = sink(body, (f"{lane}_vector", f"{lane}_lane"))
-        body = hold(body, "group")
+        body = hold(body, f"{lane}_vector")
         every = index("groups")
-        body = _treed_group(body, every)
+        body = at(body, "group", lambda loop: treed(loop, MOST_LEVELS, every, None))
+        body = fuse(body, out.buffer.name, self.nest.finished)
         body = marked(replace(tile, pixels=(), unroll=()), body)
         return flatten([*loops], body, keep=0)
 
 
-def _in_factors(body: Blocks, values: dict[str, Affine]) -> Blocks:
+def _placed(loop: Loop, names: tuple[str, ...], place: Affine) -> Blocks:
+    """The body of a loop over leaves, which now count as `place`."""
+    body = renamed(loop.body, loop.index, names)
+    return substitute(body, {loop.index: place})
+
+
+def _in_factors(body: Blocks, values: Mapping[str, Affine]) -> Blocks:
     """Substitute in what is read, not in what is written."""
 
     def change(statement: Statement) -> Statement:
@@ -373,103 +350,5 @@ def _in_factors(body: Blocks, values: dict[str, Affine]) -> Blocks:
                 return replace(statement, body=tuple(map(change, statement.body)))
             case _:
                 return statement
-
-    return tuple(map(change, body))
-
-
-def treed(loop: Loop, levels: int, count: Affine, at_most: int | None) -> Blocks:
-    """Sum the results of a loop's iterations in a binary tree.
-
-    Rewrite:
-        for i: with registers a: clear a; work; out = a
-        ->
-        with registers a: with scratch c[levels]:
-            for i: clear a; work; carry l of i: a = c[l] + a, then c[l] = a
-            clear a
-            drain l: a = c[l] + a
-            out = a
-    """
-    (alloc,) = loop.body
-    if not isinstance(alloc, Alloc):
-        raise ScheduleError("treed needs a held loop body")
-    held = alloc.buffer
-    cut = next(
-        i
-        for i, s in enumerate(alloc.body)
-        if _reads_held(s, held.name) and not _writes(s, held.name)
-    )
-    work, back = alloc.body[:cut], alloc.body[cut:]
-    clear = alloc.body[:1]
-    shape = tuple(e or 1 for e in held.shape)
-    counter = dense(f"counter_{held.name}", held.dtype, (levels, *shape), "scratch")
-    merge = _over_tile(clear[0], held, counter, _merge)
-    put = _over_tile(clear[0], held, counter, _put)
-    carry = Carry(loop.index, "level", (merge,), (put,))
-    inside: Blocks = (
-        replace(loop, body=(*work, carry)),
-        *clear,
-        Drain(count, "level", (merge,), at_most),
-        *back,
-    )
-    return (Alloc(held, (Alloc(counter, inside),)),)
-
-
-def _merge(held: Access, counter: Access) -> Store:
-    return Store((held,), (Apply("add", (Load(counter), Load(held))),))
-
-
-def _put(held: Access, counter: Access) -> Store:
-    return Store((counter,), (Load(held),))
-
-
-def _over_tile(clear: Statement, held: Buffer, counter: Buffer, make) -> Statement:  # type: ignore[no-untyped-def]
-    """The tile's loops, as the clearing has them, around another store."""
-    match clear:
-        case Loop():
-            (inner,) = clear.body
-            return replace(clear, body=(_over_tile(inner, held, counter, make),))
-        case Store(targets):
-            place = targets[0]
-            store: Store = make(place, Access(counter, (index("level"), *place.axes)))
-            return store
-    raise ScheduleError("not a clearing of registers")
-
-
-def _reads_held(statement: Statement, name: str) -> bool:
-    match statement:
-        case Loop():
-            return any(_reads_held(s, name) for s in statement.body)
-        case Store(_, values):
-            return any(
-                isinstance(v, Load) and v.access.buffer.name == name for v in values
-            )
-    return False
-
-
-def _writes(statement: Statement, name: str) -> bool:
-    match statement:
-        case Loop():
-            return any(_writes(s, name) for s in statement.body)
-        case Store(targets):
-            return any(t.buffer.name == name for t in targets)
-    return False
-
-
-def _treed_group(body: Blocks, count: Affine) -> Blocks:
-    """The tree over groups: the held loop itself is the tree."""
-
-    def change(statement: Statement) -> Statement:
-        match statement:
-            case Alloc() if statement.buffer.space == "register":
-                clear, work, back = statement.body
-                assert isinstance(work, Loop)
-                inner = replace(
-                    work, body=(Alloc(statement.buffer, (clear, *work.body, back)),)
-                )
-                (made,) = treed(inner, _LEVELS, count, None)
-                return made
-            case Loop() | Alloc():
-                return replace(statement, body=tuple(map(change, statement.body)))
-        return statement
 
     return tuple(map(change, body))

@@ -9,7 +9,7 @@ import pytest
 from llvmlite import binding as llvm
 from programs import CASES, FAMILIES, TINY, Case, conv_case, family
 
-from rot180 import codegen, lower, ops, schedules
+from rot180 import codegen, ops, schedules
 from rot180.autograd import run
 from rot180.errors import InternalError
 from rot180.ops import TensorType, Window
@@ -42,7 +42,7 @@ EVERYTHING = CASES | POINTWISE | ROWS
 def programs(case: Case, name: str) -> list[Program]:
     """The program of the best tile and of the last, or the only one."""
     bound, target = case.bound, family(name)
-    if not isinstance(bound, schedules.Sum):
+    if not isinstance(bound, Program):
         return [scheduled(bound, target, None)]
     tiles = schedules.candidates(bound, target)
     return [
@@ -131,7 +131,7 @@ def test_the_inner_loop_of_a_dense_pass_keeps_its_tile_in_registers(
     chain loads its operands, advances and jumps: on AVX-512 2 vectors by 14 pixels
     are 28 of them in 47 instructions.
     """
-    tile = schedules.candidates(RESNET[out].sum, family(target))[0]
+    tile = schedules.candidates(RESNET[out].plain, family(target))[0]
     sums = tile.vectors
     pixels = 1
     for _, size in tile.pixels:
@@ -191,7 +191,7 @@ def test_compiled_code_sums_in_the_order_of_the_plain_program(name: str) -> None
     )
     case = replace(small, types=types)
     arrays = case.reals()
-    wanted = case.interpret_plain(lower.plain(case.sum), arrays)
+    wanted = case.interpret_plain(case.plain, arrays)
     with force_target("baseline"):
         found = run(case.op, *arrays)
     for got, want in zip(found, wanted, strict=True):

@@ -15,8 +15,8 @@ def spec_of(program: Program) -> CallSpec:
 @pytest.mark.parametrize("name", CASES)
 def test_arrays_are_those_of_the_call(name: str) -> None:
     case = CASES[name]
-    tile = schedules.candidates(case.sum, TINY)[0]
-    spec = spec_of(schedules.schedule(case.sum, tile, TINY))
+    tile = schedules.candidates(case.plain, TINY)[0]
+    spec = spec_of(schedules.schedule(case.plain, tile, TINY))
     images = case.types[0].shape[0]
     types = (*case.outputs, *case.types)
     for array, type_ in zip(spec.arrays, types, strict=True):
@@ -30,8 +30,8 @@ def test_arrays_are_those_of_the_call(name: str) -> None:
 
 def test_phases_run_in_order_with_their_work() -> None:
     case = CASES["w, plain, channels_first"]
-    tile = schedules.candidates(case.sum, TINY)[0]
-    program = schedules.schedule(case.sum, tile, TINY)
+    tile = schedules.candidates(case.plain, TINY)[0]
+    program = schedules.schedule(case.plain, tile, TINY)
     spec = spec_of(program)
     assert [p.symbol for p in spec.phases] == ["conv_w_0", "conv_w_1"]
     assert [p.items.at(5) for p in spec.phases] == [
@@ -62,7 +62,7 @@ def test_an_axis_that_repeats_has_one_element() -> None:
 
 def test_scratch_is_what_one_worker_needs() -> None:
     case = CASES["y, plain, channels_last"]
-    tile = schedules.candidates(case.sum, TINY)[0]
-    program = schedules.schedule(case.sum, tile, TINY)
+    tile = schedules.candidates(case.plain, TINY)[0]
+    program = schedules.schedule(case.plain, tile, TINY)
     module = codegen.emit(program, TINY)
     assert codegen.call_spec(program, module).scratch_bytes == module.scratch_bytes > 0

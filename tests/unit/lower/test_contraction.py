@@ -16,31 +16,31 @@ from rot180.program._nodes import Loop, Store, walk
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_forward_chain_runs_over_taps_and_then_channels(layout: str) -> None:
     """The order is the same in both layouts: so are the bits."""
-    sum_ = CASES[f"y, plain, {layout}"].sum
+    sum_ = CASES[f"y, plain, {layout}"].nest
     assert sum_.chain == ("r", "s", "c")
-    assert CASES[f"x, plain, {layout}"].sum.chain == ("r", "s", "k")
-    assert CASES[f"w, plain, {layout}"].sum.chain == ("p", "q")
+    assert CASES[f"x, plain, {layout}"].nest.chain == ("r", "s", "k")
+    assert CASES[f"w, plain, {layout}"].nest.chain == ("p", "q")
 
 
 def test_every_reduction_is_declared() -> None:
     for name, case in CASES.items():
-        sum_ = case.sum
+        sum_ = case.nest
         stores = [
-            s
-            for s in walk(lower.plain(sum_).body)
-            if isinstance(s, Store) and s.reduction
+            s for s in walk(case.plain.body) if isinstance(s, Store) and s.reduction
         ]
         assert len(stores) == 1, name
         reduction = stores[0].reduction
         assert reduction is not None
-        assert reduction.loops == sum_.chain
-        assert reduction.tree == (None if "n" in sum_.outputs() else "n")
-        first = {"add": 0.0, "argmax": -math.inf}[sum_.kind]
+        images = () if "n" in sum_.outputs() else ("n",)
+        assert reduction.loops == (*images, *sum_.chain)
+        assert [loop for loop, _ in reduction.leaves] == [*images]
+        assert reduction.tree == ()
+        first = {"add": 0.0, "argmax": -math.inf}[reduction.kind]
         assert reduction.identity[0] == first
 
 
 def test_a_maximum_reads_minus_infinity_outside() -> None:
-    sum_ = CASES["max pool, overlapping, channels_first"].sum
+    sum_ = CASES["max pool, overlapping, channels_first"].nest
     assert {f.outside for f in sum_.factors} == {-math.inf}
     assert len(sum_.outs) == 2
     assert sum_.outs[1].axes == sum_.outs[0].axes
@@ -48,7 +48,7 @@ def test_a_maximum_reads_minus_infinity_outside() -> None:
 
 def test_a_stride_becomes_residues() -> None:
     """Three residues of which one has no tap; two shifts are looked up in tables."""
-    sum_ = CASES["x, stride above filter, channels_first"].sum
+    sum_ = CASES["x, stride above filter, channels_first"].nest
     (residue,) = sum_.residues
     assert residue.extent == 3
     tables = {t.name: t.values for t in residue.derive}
@@ -60,7 +60,7 @@ def test_a_stride_becomes_residues() -> None:
 def test_residues_without_taps_are_written_as_zero() -> None:
     case = CASES["x, gcd of stride and dilation, channels_last"]
     dy, w = case.integers()
-    (dx,) = case.interpret_plain(lower.plain(case.sum), (dy, w))
+    (dx,) = case.interpret_plain(case.plain, (dy, w))
     (want,) = case.expected(dy, w)
     assert (dx == want).all()
     assert (dx[:, 0::2] == 0).all()
@@ -68,13 +68,13 @@ def test_residues_without_taps_are_written_as_zero() -> None:
 
 
 def test_a_stride_of_one_needs_no_residues() -> None:
-    sum_ = CASES["x, plain, channels_first"].sum
+    sum_ = CASES["x, plain, channels_first"].nest
     assert sum_.residues == ()
     assert sum_.limits == ()
 
 
 def test_a_bias_is_added_after_the_chain() -> None:
-    program = lower.plain(CASES["y, groups, channels_first"].sum)
+    program = CASES["y, groups, channels_first"].plain
     (final,) = [
         s for s in walk(program.body) if isinstance(s, Store) and s.reduction is None
     ]
@@ -84,16 +84,17 @@ def test_a_bias_is_added_after_the_chain() -> None:
     assert value != Load(final.targets[0])
 
 
-def test_sums_over_images_have_a_tree_around_the_chain() -> None:
-    program = lower.plain(CASES["w, plain, channels_first"].sum)
+def test_images_are_summed_last_but_for_the_chain() -> None:
+    program = CASES["w, plain, channels_first"].plain
     names = [s.index for s in walk(program.body) if isinstance(s, Loop)]
-    assert names == ["item", "n", "k", "c", "r", "s", "p", "q"]
+    assert names == ["k", "c", "r", "s", "n", "p", "q"]
+    assert show(program).endswith("# a tree over n by 2")
 
 
 def test_a_layout_is_numbers() -> None:
     """The same loops in either layout; the filter's strides differ."""
     window = Window.make("test", (3,))
-    first, last = (conv_case("y", window, at, (5,)).sum for at in LAYOUTS)
+    first, last = (conv_case("y", window, at, (5,)).nest for at in LAYOUTS)
     assert dict(first.extents) == dict(last.extents)
     assert first.chain == last.chain
     (x, w), (x_last, w_last) = first.factors, last.factors
@@ -112,21 +113,21 @@ def test_a_parameter_without_a_value_is_our_bug() -> None:
         "y": Buffer("y", "float32", (None, 4), (4, 1)),
     }
     with pytest.raises(InternalError, match="parameter stride has no value"):
-        lower.sum_of("p", formula, buffers, {"p": 4}, ("y", "x"))
+        lower.plain("p", formula, buffers, {"p": 4}, ("y", "x"))
 
 
 def test_arguments_stand_in_the_order_of_the_call() -> None:
     for case in CASES.values():
-        names = [b.name for b in case.sum.arguments()]
-        assert names == list(case.sum.order)
-        assert names[: len(case.outputs)] == [a.buffer.name for a in case.sum.outs]
+        names = [b.name for b in case.nest.arguments]
+        assert names[: len(case.outputs)] == [a.buffer.name for a in case.nest.outs]
 
 
 def test_a_sum_knows_its_extents() -> None:
-    sum_ = CASES["y, plain, channels_first"].sum
+    sum_ = CASES["y, plain, channels_first"].nest
     assert sum_.extent("c") == 2
     with pytest.raises(KeyError):
         sum_.extent("n")
     assert sum_.outputs() == ("n", "k", "p", "q")
     assert sum_.loop("c", ()) == Loop("c", 2, ())
+    assert sum_.loop("n", ()) == Loop("n", None, (), limit=index("images"))
     assert [a.axes[0] for a in sum_.outs] == [index("n")]

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rot180 import ops, program
+from rot180 import ops
 from rot180.errors import InternalError
 from rot180.lower import _ops as _bind
 from rot180.lower._ops import Operand, bind, dense_strides, elementwise
 from rot180.ops import TensorType, Window
-from rot180.schedules import Pointwise, RowWise, Sum
+from rot180.program import Affine, Position, Program, show
+from rot180.schedules import Nest, Pointwise, RowWise
 
 FLOATS = "float32"
 
@@ -119,14 +120,14 @@ def test_labels_stand_beside_the_row_of_classes() -> None:
 # ---------------------------------------------------------------- sums
 
 
-def conv(layout: Any, groups: int, x: Operand, w: Operand) -> Sum:
+def conv(layout: Any, groups: int, x: Operand, w: Operand) -> Nest:
     window = Window((3, 3), (1, 1), (1, 1), ((0, 0), (0, 0)), groups)
     size = x.type.shape[2:] if layout == "channels_first" else x.type.shape[1:-1]
     op = ops.Conv(window, layout, "y", size)
     (y,) = op.infer(x.type, w.type)
     found = bind(op, (x, w), (Operand.dense(y),))
-    assert isinstance(found, Sum)
-    return found
+    assert isinstance(found, Program)
+    return Nest.of(found)
 
 
 def test_the_number_of_images_is_not_part_of_a_kernel() -> None:
@@ -135,12 +136,12 @@ def test_the_number_of_images_is_not_part_of_a_kernel() -> None:
     few, many = (conv("channels_first", 1, dense(n, 4, 8, 8), w) for n in (2, 900))
     assert few == many
     assert hash(few) == hash(many)
-    assert {b.shape[0] for b in few.arguments() if b.name != "w"} == {None}
+    assert {b.shape[0] for b in few.arguments if b.name != "w"} == {None}
 
 
 def test_groups_split_the_channel_axis() -> None:
     sum_ = conv("channels_last", 2, dense(2, 8, 8, 4), dense(3, 3, 2, 6))
-    buffers = {b.name: b for b in sum_.arguments()}
+    buffers = {b.name: b for b in sum_.arguments}
     assert buffers["x"].shape == (None, 8, 8, 2, 2)
     assert buffers["x"].strides == (256, 32, 4, 2, 1)
     assert buffers["w"].shape == (3, 3, 2, 2, 3)
@@ -152,7 +153,7 @@ def test_memory_in_the_other_layout_is_used_as_it_lies() -> None:
     sum_ = conv(
         "channels_first", 1, lies(nhwc.transpose(0, 3, 1, 2)), dense(5, 4, 3, 3)
     )
-    buffers = {b.name: b for b in sum_.arguments()}
+    buffers = {b.name: b for b in sum_.arguments}
     assert buffers["x"].shape == (None, 4, 8, 8)
     assert buffers["x"].strides == (256, 1, 32, 4)
 
@@ -162,23 +163,25 @@ def test_a_bias_of_groups_is_a_matrix() -> None:
     op = ops.Conv(window, "channels_first", "y", (4,), True)
     inputs = (dense(2, 4, 4), dense(6, 2, 1), dense(6))
     found = bind(op, inputs, (dense(2, 6, 4),))
-    assert isinstance(found, Sum)
-    assert found.bias is not None
-    assert (found.bias.buffer.shape, found.bias.buffer.strides) == ((2, 3), (3, 1))
-    assert found.order == ("y", "x", "w", "b")
+    assert isinstance(found, Program)
+    bias = found.arguments[-1]
+    assert [b.name for b in found.arguments] == ["y", "x", "w", "b"]
+    assert (bias.shape, bias.strides) == ((2, 3), (3, 1))
+    assert "y[n, g, k, p] = add(y[n, g, k, p], b[g, k])" in show(found)
 
 
 def test_a_maximum_writes_values_and_places() -> None:
     op = ops.MaxPool(Window.make("test", (2, 3)), "channels_first", (8, 8))
     out = op.infer(TensorType((2, 3, 8, 8), FLOATS))
     found = bind(op, (dense(2, 3, 8, 8),), tuple(map(Operand.dense, out)))
-    assert isinstance(found, Sum)
-    assert found.kind == "argmax"
-    assert found.order == ("y", "where", "x")
-    position = found.values[1]
-    assert isinstance(position, program.Position)
+    assert isinstance(found, Program)
+    nest = Nest.of(found)
+    assert nest.reduction.kind == "argmax"
+    assert [b.name for b in found.arguments] == ["y", "where", "x"]
+    position = nest.values[1]
+    assert isinstance(position, Position)
     # Tap (r, s) of a 2x3 window has number 3 r + s.
-    assert position.value == program.Affine.of({"r": 3, "s": 1})
+    assert position.value == Affine.of({"r": 3, "s": 1})
 
 
 def test_sums_over_trailing_axes_go_by_rows() -> None:
@@ -190,11 +193,11 @@ def test_sums_over_trailing_axes_go_by_rows() -> None:
 
 def test_sums_over_the_first_axis_are_sums_over_images() -> None:
     found = bind(ops.Reduce("sum", (0,)), (dense(5, 3),), (dense(3),))
-    assert isinstance(found, Sum)
-    assert "n" not in found.outputs()
+    assert isinstance(found, Program)
+    assert "n" not in Nest.of(found).outputs()
     all_ = bind(ops.Reduce("sum", (0,)), (dense(5),), (dense(),))
-    assert isinstance(all_, Sum)
-    assert all_.extent("unit") == 1
+    assert isinstance(all_, Program)
+    assert Nest.of(all_).extent("unit") == 1
 
 
 def test_what_no_kernel_computes_is_our_bug() -> None:

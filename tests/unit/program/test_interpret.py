@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from programs import CASES, TINY, Case, small_sums
 
-from rot180 import lower, schedules
+from rot180 import schedules
 from rot180.codegen import _scalar as scalar
 from rot180.errors import InternalError
 from rot180.program import (
@@ -28,7 +28,7 @@ from rot180.program._nodes import Alloc, Apply, Loop, Store
 def test_the_plain_program_means_what_the_reference_says(name: str) -> None:
     case = CASES[name]
     arrays = case.integers()
-    found = case.interpret_plain(lower.plain(case.sum), arrays)
+    found = case.interpret_plain(case.plain, arrays)
     for got, want in zip(found, case.expected(*arrays), strict=True):
         assert (got == want).all()
 
@@ -38,8 +38,8 @@ def test_every_schedule_means_what_the_reference_says(name: str) -> None:
     case = CASES[name]
     arrays = case.integers()
     wanted = case.expected(*arrays)
-    for tile in schedules.candidates(case.sum, TINY):
-        program = schedules.schedule(case.sum, tile, TINY)
+    for tile in schedules.candidates(case.plain, TINY):
+        program = schedules.schedule(case.plain, tile, TINY)
         found = case.interpret(program, arrays)
         for got, want in zip(found, wanted, strict=True):
             assert (got == want).all(), tile
@@ -50,9 +50,9 @@ def test_every_schedule_means_what_the_reference_says(name: str) -> None:
 def test_random_sums_at_both_stages(case: Case) -> None:
     arrays = case.integers()
     wanted = case.expected(*arrays)
-    plain = case.interpret_plain(lower.plain(case.sum), arrays)
-    tile = schedules.candidates(case.sum, TINY)[-1]
-    scheduled = case.interpret(schedules.schedule(case.sum, tile, TINY), arrays)
+    plain = case.interpret_plain(case.plain, arrays)
+    tile = schedules.candidates(case.plain, TINY)[-1]
+    scheduled = case.interpret(schedules.schedule(case.plain, tile, TINY), arrays)
     for found in (plain, scheduled):
         for got, want in zip(found, wanted, strict=True):
             assert (got == want).all()

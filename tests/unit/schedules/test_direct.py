@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import CASES, TINY, Case, conv_case, family, small_sums
 
-from rot180 import lower, schedules
+from rot180 import schedules
 from rot180.ops import Window
 from rot180.program import Program, Target
 from rot180.program._nodes import Alloc, Loop, walk
 from rot180.schedules import Tile
-from rot180.schedules._sum import IMAGE
+from rot180.schedules._nest import IMAGE
 
-DIRECT = [name for name, case in CASES.items() if IMAGE in case.sum.outputs()]
+DIRECT = [name for name, case in CASES.items() if IMAGE in case.nest.outputs()]
 
 
 @pytest.mark.parametrize("name", DIRECT)
 def test_every_tile_gives_the_bits_of_the_plain_program(name: str) -> None:
     case = CASES[name]
     arrays = case.reals()
-    wanted = case.interpret_plain(lower.plain(case.sum), arrays)
-    for tile in schedules.candidates(case.sum, TINY):
-        program = schedules.schedule(case.sum, tile, TINY)
+    wanted = case.interpret_plain(case.plain, arrays)
+    for tile in schedules.candidates(case.plain, TINY):
+        program = schedules.schedule(case.plain, tile, TINY)
         found = case.interpret(program, arrays)
         for got, want in zip(found, wanted, strict=True):
             np.testing.assert_array_equal(got, want, err_msg=str(tile))
@@ -34,7 +34,7 @@ def test_every_tile_gives_the_bits_of_the_plain_program(name: str) -> None:
 @given(case=small_sums(kinds="yxpm"), data=st.data())
 def test_any_numbers_in_a_tile_are_right(case: Case, data: st.DataObject) -> None:
     """Vectors, pixels and rows that the model would not choose, with remainders."""
-    best = schedules.candidates(case.sum, TINY)[0]
+    best = schedules.candidates(case.plain, TINY)[0]
     pixels = tuple(
         (name, data.draw(st.integers(1, 4), label=name)) for name, _ in best.pixels
     )
@@ -45,15 +45,15 @@ def test_any_numbers_in_a_tile_are_right(case: Case, data: st.DataObject) -> Non
         rows=data.draw(st.integers(1, 5), label="rows"),
     )
     arrays = case.reals()
-    wanted = case.interpret_plain(lower.plain(case.sum), arrays)
-    found = case.interpret(schedules.schedule(case.sum, tile, TINY), arrays)
+    wanted = case.interpret_plain(case.plain, arrays)
+    found = case.interpret(schedules.schedule(case.plain, tile, TINY), arrays)
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(got, want)
 
 
 def schedule_of(case: Case, target: Target = TINY) -> tuple[Tile, Program]:
-    tile = schedules.candidates(case.sum, target)[0]
-    return tile, schedules.schedule(case.sum, tile, target)
+    tile = schedules.candidates(case.plain, target)[0]
+    return tile, schedules.schedule(case.plain, tile, target)
 
 
 def test_a_filter_is_packed_in_a_phase_of_its_own() -> None:
@@ -112,5 +112,5 @@ def test_one_item_is_a_block_of_rows_of_one_image() -> None:
     item = program.body[-1]
     assert isinstance(item, Loop)
     assert item.items is not None
-    blocks = -(-case.sum.extent("p") // tile.rows)
+    blocks = -(-case.nest.extent("p") // tile.rows)
     assert item.items.at(3) == 3 * blocks

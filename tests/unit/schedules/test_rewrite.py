@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import CASES, Case, conv_case, small_sums
 
-from rot180 import lower
 from rot180.errors import ScheduleError
 from rot180.ops import Window
 from rot180.program import Access, Apply, Count, Number, Program, index
 from rot180.program._nodes import Alloc, Loop, walk
 from rot180.schedules._copies import pack, stage
+from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._rewrite import at, fuse, hold, mark, reorder, split
-from rot180.schedules._sum import IMAGE, Sum
 from rot180.schedules._tile import flatten, placed, resize, sink
 
 EXAMPLES = settings(max_examples=30)
@@ -27,7 +26,7 @@ DIRECT = "yxpm"  # sums whose results belong to single images
 
 
 def plain(case: Case) -> Program:
-    return lower.plain(case.sum)
+    return case.plain
 
 
 def assert_same(case: Case, before: Program, after: Program) -> None:
@@ -55,8 +54,8 @@ def test_the_comparison_sees_another_order(conv: Case) -> None:
     before = plain(conv)
     loops = [s for s in walk(before.body) if isinstance(s, Loop)]
     body: Any = loops[-1].body
-    for name in reversed((*conv.sum.outputs()[1:], *reversed(conv.sum.chain))):
-        body = conv.sum.nest((name,), body)
+    for name in reversed((*conv.nest.outputs()[1:], *reversed(conv.nest.chain))):
+        body = conv.nest.nest((name,), body)
     body = (replace(loops[0], body=body),)
     with pytest.raises(AssertionError):
         assert_same(conv, before, with_body(before, body))
@@ -94,7 +93,7 @@ def test_split_with_a_guard_is_one_nest(case: Case, data: st.DataObject) -> None
         body = split(before.body, loop.index, factor, "outer", "inner", guard=True)
     except ScheduleError:
         # The taps of a window without a filter: nothing but the loop ends them.
-        assert loop.index in case.sum.chain
+        assert loop.index in case.nest.chain
         assert type(case.op).__name__ != "Conv"
         return
     loops = [s for s in walk(body) if isinstance(s, Loop) and s.index == "inner"]
@@ -116,7 +115,7 @@ def test_split_twice(case: Case, data: st.DataObject) -> None:
 # ---------------------------------------------------------------- reorder, sink
 
 
-def chain_of(sum_: Sum) -> tuple[str, ...]:
+def chain_of(sum_: Nest) -> tuple[str, ...]:
     tree = () if IMAGE in sum_.outputs() else (IMAGE,)
     return (*tree, *sum_.chain)
 
@@ -127,7 +126,7 @@ def test_reorder_keeps_the_order_of_the_sum(case: Case, data: st.DataObject) -> 
     before = plain(case)
     names = [s.index for s in walk(before.body) if isinstance(s, Loop)]
     order = tuple(data.draw(st.permutations(names)))
-    chain = [n for n in chain_of(case.sum) if n in names]
+    chain = [n for n in chain_of(case.nest) if n in names]
     moved = [n for n in order if n in chain]
     limits = {s.index for s in walk(before.body) if isinstance(s, Loop) and s.limit}
     try:
@@ -148,7 +147,7 @@ def test_reorder_keeps_the_order_of_the_sum(case: Case, data: st.DataObject) -> 
 @given(case=small_sums(kinds=DIRECT), data=st.data())
 def test_sink_moves_outputs_into_the_chain(case: Case, data: st.DataObject) -> None:
     before = plain(case)
-    names = [n for n in case.sum.outputs() if n != IMAGE]
+    names = [n for n in case.nest.outputs() if n != IMAGE]
     order = tuple(data.draw(st.permutations(names)))
     body = sink(before.body, order)
     loops = [s.index for s in walk(body) if isinstance(s, Loop)]
@@ -173,7 +172,7 @@ def test_mark_keeps_the_meaning(case: Case, kind: Any, data: st.DataObject) -> N
         body = mark(before.body, name, kind)
     except ScheduleError:
         assert kind != "unroll"
-        assert name in chain_of(case.sum)
+        assert name in chain_of(case.nest)
         return
     loops = [s for s in walk(body) if isinstance(s, Loop) and s.index == name]
     assert {s.kind for s in loops} == {kind}
@@ -186,13 +185,13 @@ def test_mark_keeps_the_meaning(case: Case, kind: Any, data: st.DataObject) -> N
 def held(case: Case, tile: tuple[str, ...]) -> Program:
     before = plain(case)
     body = sink(before.body, tile)
-    return with_body(before, hold(body, case.sum.chain[0]))
+    return with_body(before, hold(body, case.nest.chain[0]))
 
 
 @EXAMPLES
 @given(case=small_sums(kinds=DIRECT), data=st.data())
 def test_hold_needs_no_clean_output(case: Case, data: st.DataObject) -> None:
-    names = [n for n in case.sum.outputs() if n != IMAGE]
+    names = [n for n in case.nest.outputs() if n != IMAGE]
     tile = tuple(data.draw(st.lists(st.sampled_from(names), unique=True)))
     arrays = case.reals()
     wanted = case.interpret_plain(plain(case), arrays)
@@ -210,7 +209,7 @@ def test_fuse_applies_a_function_to_the_result(case: Case) -> None:
     arrays = case.reals()
     (wanted,) = case.interpret_plain(plain(case), arrays)
     after = held(case, ())
-    out = case.sum.out.buffer.name
+    out = case.nest.out.buffer.name
 
     def change(target: Access, value: Any) -> Any:
         return Apply("relu", (Apply("add", (value, Number(0.25, "float32"))),))
@@ -224,7 +223,7 @@ def test_fuse_applies_a_function_to_the_result(case: Case) -> None:
 
 
 def filter_of(case: Case) -> str:
-    return next(f.buffer.name for f in case.sum.factors if f.buffer.name[-1] == "w")
+    return next(f.buffer.name for f in case.nest.factors if f.buffer.name[-1] == "w")
 
 
 @EXAMPLES
@@ -232,10 +231,10 @@ def filter_of(case: Case) -> str:
 def test_pack_copies_a_filter_in_any_order(case: Case, data: st.DataObject) -> None:
     before = plain(case)
     name = filter_of(case)
-    (access,) = {f for f in case.sum.factors if f.buffer.name == name}
+    (access,) = {f for f in case.nest.factors if f.buffer.name == name}
     used = {s for a in access.axes for s in a.symbols()}
     used |= {
-        r.index for r in case.sum.residues if any(t.name in used for t in r.derive)
+        r.index for r in case.nest.residues if any(t.name in used for t in r.derive)
     }
     loops = [s.index for s in walk(before.body) if isinstance(s, Loop)]
     needed = [n for n in loops if n in used]
@@ -259,7 +258,7 @@ def test_stage_copies_what_is_read(case: Case, data: st.DataObject) -> None:
     names = [s.index for s in walk(before.body) if isinstance(s, Loop)]
     images = names.index(IMAGE) if IMAGE in names else 0
     place = data.draw(st.sampled_from(names[images:]))
-    factor = data.draw(st.sampled_from(case.sum.factors))
+    factor = data.draw(st.sampled_from(case.nest.factors))
     order = tuple(data.draw(st.permutations(range(len(factor.axes)))))
     counted = factor.buffer.shape[order[-1]] is None
     lanes = 1 if counted else data.draw(st.sampled_from([1, 2, 4]))
@@ -287,7 +286,7 @@ def test_flatten_makes_one_loop_of_many(case: Case, keep: int) -> None:
     (item,) = before.body
     assert isinstance(item, Loop)
     nest, inside = [], item.body
-    while isinstance(inside[0], Loop) and inside[0].index not in case.sum.chain:
+    while isinstance(inside[0], Loop) and inside[0].index not in case.nest.chain:
         nest.append(inside[0])
         inside = inside[0].body
     flat = flatten(nest, inside, keep=keep)
@@ -303,9 +302,9 @@ def test_placed_cuts_a_loop_into_blocks(
     case: Case, rows: int, data: st.DataObject
 ) -> None:
     before = plain(case)
-    names = [n for n in case.sum.outputs() if n != IMAGE]
+    names = [n for n in case.nest.outputs() if n != IMAGE]
     name = data.draw(st.sampled_from(names))
-    extent = case.sum.extent(name)
+    extent = case.nest.extent(name)
     body = resize(before.body, name, rows)
     place = index("block") * rows + index(name)
     body = placed(body, name, place, check=extent % rows != 0)
@@ -340,8 +339,8 @@ def test_split_refuses_a_loop_without_an_extent() -> None:
     strided = plain(CASES["x, stride above filter, channels_first"]).body
     with pytest.raises(ScheduleError, match="loop 'r' has no extent to split"):
         split(strided, "r", 2, "a", "b")
-    with pytest.raises(ScheduleError, match="loop 'item' has no extent to split"):
-        split(strided, "item", 2, "a", "b")
+    with pytest.raises(ScheduleError, match="loop 'n' has no extent to split"):
+        split(strided, "n", 2, "a", "b")
 
 
 def test_split_refuses_a_guard_that_guards_nothing() -> None:
@@ -352,9 +351,9 @@ def test_split_refuses_a_guard_that_guards_nothing() -> None:
 
 def test_orders_of_summation_are_refused(conv: Case) -> None:
     body = plain(conv).body
-    first = conv.sum.chain[0]
+    first = conv.nest.chain[0]
     with pytest.raises(ScheduleError, match="would change the sum over"):
-        reorder(body, tuple(reversed(conv.sum.chain)))
+        reorder(body, tuple(reversed(conv.nest.chain)))
     for kind in ("lanes", "parallel"):
         with pytest.raises(ScheduleError, match=f"{kind}: loop .* is summed over"):
             mark(body, first, kind)  # type: ignore[arg-type]
@@ -364,9 +363,9 @@ def test_orders_of_summation_are_refused(conv: Case) -> None:
 
 def test_reorder_refuses_to_move_images_into_a_chain() -> None:
     case = CASES["w, plain, channels_first"]
-    others = case.sum.outputs()
+    others = case.nest.outputs()
     with pytest.raises(ScheduleError, match="would change the sum over"):
-        reorder(plain(case).body, (*others, *case.sum.chain, IMAGE))
+        reorder(plain(case).body, (*others, *case.nest.chain, IMAGE))
 
 
 def test_reorder_refuses_a_limit_that_is_not_known_yet() -> None:
@@ -385,9 +384,9 @@ def test_reorder_refuses_a_limit_that_is_not_known_yet() -> None:
 def test_hold_refuses_part_of_a_sum(conv: Case) -> None:
     body = plain(conv).body
     with pytest.raises(ScheduleError, match=r"the sum goes on over \['r'"):
-        hold(body, conv.sum.chain[-1])
+        hold(body, conv.nest.chain[-1])
     with pytest.raises(ScheduleError, match="one reduced store under a perfect nest"):
-        hold(hold(body, conv.sum.chain[0]), "item")
+        hold(hold(body, conv.nest.chain[0]), "n")
 
 
 def test_hold_refuses_a_tile_of_unknown_extent(conv: Case) -> None:
@@ -395,7 +394,7 @@ def test_hold_refuses_a_tile_of_unknown_extent(conv: Case) -> None:
     body = at(linear, "k", lambda loop: (replace(loop, extent=None),))
     body = sink(body, ("k",))
     with pytest.raises(ScheduleError, match="tile loop 'k' has no extent"):
-        hold(body, conv.sum.chain[0])
+        hold(body, conv.nest.chain[0])
 
 
 def test_pack_refuses_what_is_read_in_two_ways(conv: Case) -> None:

@@ -13,12 +13,11 @@ from rot180 import schedules
 from rot180.errors import ScheduleError
 from rot180.ops import Window
 from rot180.program._nodes import Affine, Loop, Program, Store
-from rot180.schedules import _tree as tree
+from rot180.schedules._counter import treed
+from rot180.schedules._nest import IMAGE
 from rot180.schedules._rewrite import hold
-from rot180.schedules._sum import IMAGE
-from rot180.schedules._tree import Leaf, treed
 
-OVER_IMAGES = [name for name, case in CASES.items() if IMAGE not in case.sum.outputs()]
+OVER_IMAGES = [name for name, case in CASES.items() if IMAGE not in case.nest.outputs()]
 
 
 def pairwise(values: Sequence[float]) -> float:
@@ -45,44 +44,51 @@ def dot_of_columns(images: int, size: int) -> Case:
     )  # fmt: skip
 
 
+def leaves_of(case: Case) -> dict[str, int]:
+    return dict(case.nest.reduction.leaves)
+
+
 @pytest.mark.parametrize("images", [1, 2, 15, 16, 17, 31, 32, 33, 100, 257])
 def test_leaves_of_whole_images_and_a_binary_tree(images: int) -> None:
     """Against the order of summation written out by hand, bit for bit."""
     case = dot_of_columns(images, 2)
-    leaf = Leaf.of(case.sum)
-    assert leaf.rows == 2
-    assert leaf.images * 2 >= 32
+    assert leaves_of(case) == {"n": 16}
     dy, x = case.reals()
     products = (dy * x).reshape(images, 2)
     leaves = [
-        chain(products[first : first + leaf.images].reshape(-1).tolist())
-        for first in range(0, images, leaf.images)
+        chain(products[first : first + 16].reshape(-1).tolist())
+        for first in range(0, images, 16)
     ]
-    for tile in schedules.candidates(case.sum, TINY):
+    assert case.interpret_plain(case.plain, (dy, x))[0].item() == pairwise(leaves)
+    for tile in schedules.candidates(case.plain, TINY):
         for group in (1, 2, 4, 8):
             grouped = replace(tile, group=group)
-            program = schedules.schedule(case.sum, grouped, TINY)
+            program = schedules.schedule(case.plain, grouped, TINY)
             (dw,) = case.interpret(program, (dy, x))
             assert dw.item() == pairwise(leaves)
 
 
-@pytest.mark.parametrize("images", [1, 2, 3, 5])
-@pytest.mark.parametrize("rows", [1, 2, 4, 7])
-def test_leaves_of_rows(
-    images: int, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tree.Leaf, "of", classmethod(lambda cls, sum_: cls(1, rows)))
-    case = dot_of_columns(images, 7)
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("size", [128, 129, 300])
+def test_leaves_of_rows(images: int, size: int) -> None:
+    """An image's leaves are summed in a tree, then the images."""
+    case = dot_of_columns(images, size)
     dy, x = case.reals()
-    products = (dy * x).reshape(images, 7)
-    leaves = [
-        chain(products[image, first : first + rows].tolist())
-        for image in range(images)
-        for first in range(0, 7, rows)
-    ]
-    for tile in schedules.candidates(case.sum, TINY):
-        (dw,) = case.interpret(schedules.schedule(case.sum, tile, TINY), (dy, x))
-        assert dw.item() == pairwise(leaves)
+    products = (dy * x).reshape(images, size)
+    rows = leaves_of(case).get("p", size)
+    assert 64 <= rows <= 128
+    wanted = pairwise(
+        [
+            pairwise([chain(i[at : at + rows].tolist()) for at in range(0, size, rows)])
+            for i in products
+        ]
+    )
+    assert case.interpret_plain(case.plain, (dy, x))[0].item() == wanted
+    for tile in schedules.candidates(case.plain, TINY)[:1]:
+        for group in (1, 2, 4):
+            grouped = replace(tile, group=group)
+            program = schedules.schedule(case.plain, grouped, TINY)
+            assert case.interpret(program, (dy, x))[0].item() == wanted
 
 
 @pytest.mark.parametrize("name", OVER_IMAGES)
@@ -90,8 +96,8 @@ def test_every_tile_gives_the_same_bits(name: str) -> None:
     case = CASES[name]
     arrays = case.reals()
     found = [
-        case.interpret(schedules.schedule(case.sum, tile, TINY), arrays)[0]
-        for tile in schedules.candidates(case.sum, TINY)
+        case.interpret(schedules.schedule(case.plain, tile, TINY), arrays)[0]
+        for tile in schedules.candidates(case.plain, TINY)
     ]
     for other in found[1:]:
         np.testing.assert_array_equal(other, found[0])
@@ -101,50 +107,45 @@ def test_every_tile_gives_the_same_bits(name: str) -> None:
 @given(case=small_sums(kinds="w"), data=st.data())
 def test_any_numbers_in_a_tile_are_right(case: Case, data: st.DataObject) -> None:
     """Vectors, tiles and blocks that the model would not choose, with remainders."""
-    best = schedules.candidates(case.sum, TINY)[0]
+    best = schedules.candidates(case.plain, TINY)[0]
     pixels = tuple((name, data.draw(st.integers(1, 3))) for name, _ in best.pixels)
     vectors = data.draw(st.integers(1, 3))
     steps = dict(pixels) | {best.lane: 2 * vectors}
     blocks = tuple(
         (name, steps.get(name, 1) * data.draw(st.integers(1, 2)))
-        for name in case.sum.outputs()
+        for name in case.nest.outputs()
         if data.draw(st.booleans())
     )
     group = data.draw(st.sampled_from([1, 2, 4]))
     tile = replace(best, vectors=vectors, pixels=pixels, blocks=blocks, group=group)
     arrays = case.integers()
-    (found,) = case.interpret(schedules.schedule(case.sum, tile, TINY), arrays)
+    (found,) = case.interpret(schedules.schedule(case.plain, tile, TINY), arrays)
     (wanted,) = case.expected(*arrays)
     np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_leaf_depends_on_sizes_alone() -> None:
-    tiny, small = dot_of_columns(3, 1), dot_of_columns(3, 40)
-    assert Leaf.of(tiny.sum).images == 32
-    assert Leaf.of(small.sum) == Leaf(1, 40)
-    assert Leaf.of(dot_of_columns(900, 40).sum) == Leaf.of(small.sum)
-    large = conv_case(
-        "w", Window.make("test", (3, 3)), "channels_last", (130, 130), c=32, k=32
-    )
-    leaf = Leaf.of(large.sum)
-    assert leaf.images == 1
-    assert leaf.rows < 128
-    # What a leaf reads, both factors, is about 2^17 elements.
-    assert 1 << 16 <= leaf.rows * 128 * 64 <= 1 << 18
+    assert leaves_of(dot_of_columns(3, 1)) == {"n": 32}
+    assert leaves_of(dot_of_columns(3, 40)) == {"n": 1}
+    assert leaves_of(dot_of_columns(900, 40)) == {"n": 1}
+    window = Window.make("test", (3, 3))
+    large = conv_case("w", window, "channels_last", (130, 302), c=2, k=2)
+    assert leaves_of(large) == {"n": 1, "p": 1, "q": 100}
 
 
 @pytest.mark.parametrize("count", range(20))
 def test_treed_sums_iterations_in_a_binary_tree(count: int) -> None:
     """`treed` alone: one held number for each iteration of a loop."""
     case = dot_of_columns(max(count, 1), 1)
-    sum_ = case.sum
-    store = Store(sum_.outs, sum_.values, sum_.reduction("n"))
+    sum_ = case.nest
+    reduction = replace(sum_.reduction, loops=("p",), leaves=(), tree=("n",))
+    store = Store(sum_.outs, sum_.values, reduction)
     body = hold(sum_.nest(("p",), (store,)), "p")
     every = Affine((("images", 1),))
     looped = sum_.nest(
         ("k", "c", "r"), treed(Loop("n", None, body, limit=every), 8, every, None)
     )
-    program = Program("p", sum_.arguments(), looped)
+    program = Program("p", sum_.arguments, looped)
     dy, x = (a[:count] for a in case.reals())
     (dw,) = case.interpret(program, (dy, x))
     leaves = (dy * x).reshape(-1).tolist()
@@ -153,6 +154,6 @@ def test_treed_sums_iterations_in_a_binary_tree(count: int) -> None:
 
 def test_treed_refuses_a_loop_that_holds_nothing() -> None:
     case = dot_of_columns(2, 1)
-    loop = Loop("n", None, (case.sum.store(),))
+    loop = Loop("n", None, (case.nest.store(),))
     with pytest.raises(ScheduleError, match="treed needs a held loop body"):
         treed(loop, 8, Affine(), None)
