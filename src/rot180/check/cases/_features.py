@@ -22,15 +22,8 @@ from rot180.check.cases._dtypes import DTYPES
 from rot180.ops import PADDINGS
 
 __all__ = [
-    "CORE",
-    "LOUD",
-    "SHARED",
-    "alone",
-    "known_features",
-    "plain",
-    "variants",
-    "without",
-]
+    "CORE", "LOUD", "SHARED", "alone", "known_features", "plain", "variants", "without",
+]  # fmt: skip
 
 # Options of everyday use: an error that is no `raise` of the subject's is none of its
 # refusals.
