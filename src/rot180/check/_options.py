@@ -11,8 +11,6 @@ import numpy as np
 
 from rot180.errors import ArgumentError
 
-__all__ = ["require"]
-
 Test = Callable[[Any], bool]
 
 

@@ -43,8 +43,6 @@ from rot180.check.report import SHRINKING, Report, findings, lenient_findings
 from rot180.check.subjects import MEMORY, ChildRunner, LocalRunner, OutOfTime, Runner
 from rot180.errors import ArgumentError, DataError
 
-__all__ = ["Profile", "Progress", "check"]
-
 # `(configurations judged, planned or None, seconds so far, failures so far)`
 Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]

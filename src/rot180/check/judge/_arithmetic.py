@@ -20,8 +20,6 @@ from rot180.check.judge._oracle import Operands, expected, terms
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
 
-__all__ = ["ARITHMETICS", "Arithmetic", "arithmetic_of"]
-
 Bounds = tuple[Array | None, ...]
 
 

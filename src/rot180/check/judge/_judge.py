@@ -37,8 +37,6 @@ from rot180.check.subjects import (
     number,
 )
 
-__all__ = ["Judge", "Verdict"]
-
 # Above so many multiplications the reference is not asked; the laws are, and single
 # positions of the forward pass.
 _REFERENCE: Final = 4 * 10**8

@@ -21,8 +21,6 @@ from rot180.check.cases import OUTPUTS, Case, Kind, epsilon
 from rot180.check.judge._oracle import expected, operands, window_counts
 from rot180.check.subjects import Array
 
-__all__ = ["LAWS", "Law"]
-
 # Calls a function of the subject on a case and operands; returns its outputs.
 Ask = Callable[[Case, str, Mapping[str, Array]], tuple[Array, ...]]
 

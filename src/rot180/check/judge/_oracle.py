@@ -20,21 +20,6 @@ from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
 from rot180.runtime import reference
 
-__all__ = [
-    "Operands",
-    "arguments",
-    "arrays",
-    "expected",
-    "functions_of",
-    "op_of",
-    "operands",
-    "output_size",
-    "result_shapes",
-    "terms",
-    "too_large",
-    "window_counts",
-]
-
 Operands = Mapping[str, Array]
 # From a case, its forward op and the operands to one output.
 _Rule = Callable[[Case, Any, Operands], Array]

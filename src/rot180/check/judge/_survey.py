@@ -32,8 +32,6 @@ from rot180.check.subjects import (
     arrays_of,
 )
 
-__all__ = ["Survey"]
-
 Call = Callable[[Case, str], Outcome]
 
 

@@ -26,8 +26,6 @@ from rot180.check.subjects._poison import fill
 from rot180.check.subjects._raised import raised
 from rot180.check.subjects._subject import Subject
 
-__all__ = ["MEMORY", "Call", "Earlier", "invoke"]
-
 Parameter = inspect.Parameter
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)

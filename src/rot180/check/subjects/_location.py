@@ -22,7 +22,6 @@ from rot180.errors import DataError
 _IMPORT: Final = re.compile(
     r"^from rot180\.check\.subjects\.(_\w+) import (?:\([^)]*\)|.*)\n", re.MULTILINE
 )
-__all__ = ["Location", "find", "glue", "named_in", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)

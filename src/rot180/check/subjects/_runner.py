@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 from rot180.check.subjects._child import set_threads
-from rot180.check.subjects._invoke import MEMORY, Call, Earlier, invoke
+from rot180.check.subjects._invoke import Call, Earlier, invoke
 from rot180.check.subjects._outcome import Died, Outcome, TimedOut
 from rot180.check.subjects._poison import poisoned
 from rot180.check.subjects._process import Child
 from rot180.check.subjects._subject import Facts, describe
 from rot180.check.subjects._wire import is_answer, is_facts
 from rot180.errors import DataError
-
-__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "OutOfTime", "Runner"]
 
 # How long a subject may take to be imported; frameworks take seconds.
 LOADING: Final = 120.0

@@ -26,8 +26,6 @@ from rot180.check.subjects._outcome import printable
 from rot180.check.subjects._roles import core, is_function
 from rot180.errors import DataError
 
-__all__ = ["Facts", "Subject", "describe", "load"]
-
 OPERATIONS: Final = ("conv_transpose", "conv", "max_pool", "avg_pool", "relu")
 MINIMAL: Final = """\
     def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
