@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from rot180.check.subjects._frameworks import Torch
-from rot180.check.subjects._roles import ALIASES, NEUTRAL, plain
+from rot180.check.subjects._roles import ALIASES, NEUTRAL, has_base, plain
 
 # What classes call their parameters, arrays and gradients. Small and capital letters
 # and underscores make no difference.
@@ -93,11 +93,7 @@ def adapt(layer: type) -> types.SimpleNamespace:
 
 def is_automatic(layer: Any) -> bool:
     """Whether a class is a `torch.nn.Module`, whose gradients are autograd's."""
-    bases = getattr(layer, "__mro__", ())
-    return any(f"{b.__module__}.{b.__name__}" == _MODULE for b in bases)
-
-
-_MODULE = "torch.nn.modules.module.Module"
+    return has_base(layer, "torch.nn.modules.module.Module")
 
 
 def _differentiated(made: Any, dy: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:

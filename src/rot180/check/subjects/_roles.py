@@ -57,10 +57,15 @@ def core(function: Any) -> Any:
     return function
 
 
+def has_base(value: Any, name: str) -> bool:
+    """Whether it is a class that has one of this full name above it."""
+    bases = getattr(value, "__mro__", ())
+    return name in (f"{base.__module__}.{base.__name__}" for base in bases)
+
+
 def is_function(value: Any) -> bool:
     """Whether it is a subclass of `torch.autograd.Function`."""
-    names = (f"{b.__module__}.{b.__name__}" for b in getattr(value, "__mro__", ()))
-    return "torch.autograd.function.Function" in names
+    return has_base(value, "torch.autograd.function.Function")
 
 
 def plain(name: str) -> str:

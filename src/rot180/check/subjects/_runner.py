@@ -57,17 +57,7 @@ class Runner:
         droppable: frozenset[str] = frozenset(),
         memory: str = "plain",
     ) -> Outcome:
-        """Returns what becomes of one call.
-
-        Args:
-            function: A name of `OUTPUTS`.
-            arguments: Names and values of the positional arguments, in order.
-            options: The options by name.
-            droppable: Options that are left out if the function has no such parameter;
-                for others that is `Unsupported`.
-            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
-                first axis is the one with neighbours; "strided", views of every second
-                element along the last axis, with NaN (integers: the largest) between.
+        """Returns what becomes of one call, of which `Call` says the parts.
 
         Raises:
             DataError: The subject cannot be loaded.
@@ -83,7 +73,7 @@ class Runner:
 
     def fresh(self) -> bool:
         """Returns whether the next call will find a subject that was never called."""
-        raise NotImplementedError
+        return False  # what a subject remembers stays in its process
 
     def close(self) -> None:
         """Ends what was started."""
@@ -134,10 +124,6 @@ class LocalRunner(Runner):
     def set_threads(self, n: int) -> bool:
         """Returns whether the subject now computes with `n` threads."""
         return set_threads(self._subject, n)
-
-    def fresh(self) -> bool:
-        """Returns False: what the subject remembers stays in this process."""
-        return False
 
 
 class ChildRunner(Runner):

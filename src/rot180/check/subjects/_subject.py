@@ -92,11 +92,11 @@ def load(spec: str, conv: str | None = None, backward: str | None = None) -> Sub
     """
     location = find(spec)
     module = location.load()
-    target = location.pick(module)
+    target = named_in(module, location.attribute, spec)
     if conv is None and _is_alone(target):  # what goes with it stands beside it
         above, _, conv = location.attribute.rpartition(".")
         location = replace(location, attribute=above)
-        target = location.pick(module)
+        target = named_in(module, above, spec)
     return describe(target, conv, backward, location=location, module=module)
 
 
