@@ -43,7 +43,7 @@ _WORDS = {"valid": "VALID", "same": "SAME", "same_lower": "SAME_LOWER"}
 
 def conv(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
     """`y` of `conv_general_dilated`, plus the bias."""
-    return np.array(_conv(x, w, b, **options))
+    return np.array(_conv(x, w, b, options))
 
 
 def conv_input_grad(
@@ -51,7 +51,7 @@ def conv_input_grad(
 ) -> Array:
     """`dx`; the values of `x` do not matter, and are zeros."""
     x = np.zeros(x_shape, dy.dtype)
-    return _pulled(lambda x: _conv(x, w, **options), dy, x)[0]
+    return _pulled(lambda x: _conv(x, w, None, options), dy, x)[0]
 
 
 def conv_weight_grad(
@@ -59,7 +59,7 @@ def conv_weight_grad(
 ) -> Array:
     """`dw`; the values of `w` do not matter, and are zeros."""
     w = np.zeros(w_shape, dy.dtype)
-    return _pulled(lambda w: _conv(x, w, **options), dy, w)[0]
+    return _pulled(lambda w: _conv(x, w, None, options), dy, w)[0]
 
 
 def conv_backward(
@@ -68,7 +68,7 @@ def conv_backward(
     """`dx`, `dw` and `db` of one `jax.vjp`."""
     last = options.get("layout") == "channels_last"
     b = np.zeros(w.shape[-1 if last else 0], w.dtype)
-    dx, dw, db = _pulled(partial(_conv, **options), dy, x, w, b)
+    dx, dw, db = _pulled(partial(_conv, options=options), dy, x, w, b)
     return dx, dw, db
 
 
@@ -78,7 +78,7 @@ def conv_double_backward(
     """The gradients of `<ddx, dx> + <ddw, dw>` by `dy`, `x` and `w`."""
 
     def gradients(dy: Any, x: Any, w: Any) -> Any:
-        _, pull = jax.vjp(partial(_conv, **options), x, w)
+        _, pull = jax.vjp(lambda x, w: _conv(x, w, None, options), x, w)
         return pull(dy)
 
     by_dy, by_x, by_w = _pulled(gradients, (ddx, ddw), dy, x, w)
@@ -87,7 +87,7 @@ def conv_double_backward(
 
 def conv_transpose(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
     """`y` of `conv_transpose`, plus the bias."""
-    return np.array(_conv_transpose(x, w, b, **options))
+    return np.array(_conv_transpose(x, w, b, options))
 
 
 def conv_transpose_backward(
@@ -96,7 +96,7 @@ def conv_transpose_backward(
     """`dx`, `dw` and `db` of the transposed convolution, of one `jax.vjp`."""
     last = options.get("layout") == "channels_last"
     b = np.zeros(w.shape[-2 if last else 1], w.dtype)
-    dx, dw, db = _pulled(partial(_conv_transpose, **options), dy, x, w, b)
+    dx, dw, db = _pulled(partial(_conv_transpose, options=options), dy, x, w, b)
     return dx, dw, db
 
 
@@ -144,50 +144,30 @@ def _pulled(function: Callable[..., Any], dy: Any, *operands: Any) -> list[Array
     return [np.array(g) for g in pull(jax.tree.map(jnp.asarray, dy))]
 
 
-def _conv(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    *,
-    stride: Ints = 1,
-    padding: Any = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    layout: str = "channels_first",
-) -> Any:
-    rank = w.ndim - 2
+def _conv(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
+    rank, layout = w.ndim - 2, options.get("layout", "channels_first")
     y = lax.conv_general_dilated(
         x,
         w,
-        _each(stride, rank),
-        _padding("conv_general_dilated", padding, rank),
-        rhs_dilation=_each(dilation, rank),
+        _each(options.get("stride", 1), rank),
+        _padding("conv_general_dilated", options.get("padding", 0), rank),
+        rhs_dilation=_each(options.get("dilation", 1), rank),
         dimension_numbers=_axes(rank, layout),
-        feature_group_count=groups,
+        feature_group_count=options.get("groups", 1),
     )
     return _biased(y, b, layout)
 
 
-def _conv_transpose(
-    x: Any,
-    w: Any,
-    b: Any = None,
-    *,
-    stride: Ints = 1,
-    padding: Any = 0,
-    output_padding: Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    layout: str = "channels_first",
-) -> Any:
-    if groups > 1:
+def _conv_transpose(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
+    if options.get("groups", 1) > 1:
         raise NotImplementedError("jax.lax.conv_transpose has no groups")
-    rank = w.ndim - 2
+    rank, layout = w.ndim - 2, options.get("layout", "channels_first")
     kernel = w.shape[:-2] if layout == "channels_last" else w.shape[2:]
-    strides, dilations = _each(stride, rank), _each(dilation, rank)
+    strides = _each(options.get("stride", 1), rank)
+    dilations = _each(options.get("dilation", 1), rank)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    pads = _padding("conv_transpose", padding, rank)
-    more = _each(output_padding, rank)
+    pads = _padding("conv_transpose", options.get("padding", 0), rank)
+    more = _each(options.get("output_padding", 0), rank)
     if isinstance(pads, str):
         _refuse_words(pads, strides, spans, more)
     elif any(more):

@@ -21,6 +21,7 @@ from rot180.errors import ArgumentError
 from rot180.runtime import reference
 
 Operands = Mapping[str, Array]
+Shapes = Mapping[str, tuple[int, ...]]
 # From a case, its forward op and the operands to one output.
 _Rule = Callable[[Case, Any, Operands], Array]
 _SMALL: Final = 9
@@ -65,9 +66,7 @@ def arguments(
         "w_shape": case.w_shape,
         "kernel_size": kernel[0] if alike else kernel,
     }
-    given = [
-        (name, operands.get(name, others.get(name))) for name in _ARGUMENTS[function]
-    ]
+    given = [(n, operands.get(n, others.get(n))) for n in _ARGUMENTS[function]]
     return tuple(pair for pair in given if pair[0] != "b" or pair[1] is not None)
 
 
@@ -133,21 +132,17 @@ def _signed(rng: np.random.Generator, most: int, shape: tuple[int, ...]) -> Arra
     return np.asarray(magnitudes * rng.choice([-1, 1], shape))
 
 
-def _shapes(case: Case) -> dict[str, tuple[int, ...]]:
+def _shapes(case: Case) -> Shapes:
     y = case.image_shape(case.filters, output_size(case))
     shapes = {"x": case.x_shape, "dy": y}
     if case.kind in CONV:
-        shapes |= {"w": case.w_shape}
-    if case.kind in CONV and case.bias:
-        shapes |= {"b": (case.filters,)}
+        shapes |= {"w": case.w_shape} | ({"b": (case.filters,)} if case.bias else {})
     if case.kind == "conv":
         shapes |= {"ddx": case.x_shape, "ddw": case.w_shape}
     return shapes
 
 
-def _distinct(
-    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
-) -> dict[str, Array]:
+def _distinct(case: Case, shapes: Shapes, rng: np.random.Generator) -> dict[str, Array]:
     """Operands without ties: every position of `x` holds another number."""
     count = math.prod(shapes["x"])
     x = rng.permutation(count).reshape(shapes["x"]) - count // 2
@@ -169,9 +164,7 @@ def _exact(case: Case) -> int:
     return 1 << BITS[case.dtype]
 
 
-def _impulses(
-    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
-) -> dict[str, Array]:
+def _impulses(case: Case, shapes: Shapes, rng: np.random.Generator) -> dict[str, Array]:
     """Operands of which no sum has more than two products, so that they may be long."""
     found = {}
     for name, shape in shapes.items():
