@@ -357,9 +357,8 @@ class _Run:
                 verdicts.append(judge.memory(case, function))
             else:
                 verdicts += judge.history(case, function)
-        for verdict in verdicts:
-            if verdict is not None:
-                self.ledger.add(verdict)
+        for verdict in filter(None, verdicts):
+            self.ledger.add(verdict)
 
     def _judge_consistency(self, case: Case) -> None:
         """Notes whether gradients and a wrong forward pass at least fit together."""

@@ -10,37 +10,26 @@ from typing import Any
 import numpy as np
 
 # Small letters, capital letters and underscores make no difference.
-ALIASES = {
-    "dy": (
-        *("dy", "dout", "grad", "gradoutput", "gradout", "dz", "da", "g", "upstream"),
-        *("doutput", "delta", "gradient"),
-    ),
-    "x": (
-        *("x", "input", "inputs", "image", "images", "img", "a", "aprev", "data"),
-        *("inp", "xs", "signal"),
-    ),
-    "w": (
-        *("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "k"),
-        *("f", "filt"),
-    ),
-    "b": ("b", "bias", "biases"),
-    "x_shape": ("xshape", "inputshape", "inputsize"),
-    "w_shape": ("wshape", "weightshape", "kernelshape", "filtershape"),
-    "kernel_size": (
-        *("kernelsize", "poolsize", "size", "ksize", "kernel", "k", "window"),
-        *("windowsize", "pool", "f"),
-    ),
-    "cache": ("cache", "caches", "saved", "memory"),
+_NAMES = {
+    "dy": "dy dout grad gradoutput gradout dz da g upstream doutput delta gradient",
+    "x": "x input inputs image images img a aprev data inp xs signal",
+    "w": "w weight weights kernel kernels filter filters k f filt",
+    "b": "b bias biases",
+    "x_shape": "xshape inputshape inputsize",
+    "w_shape": "wshape weightshape kernelshape filtershape",
+    "kernel_size": "kernelsize poolsize size ksize kernel k window windowsize pool f",
+    "cache": "cache caches saved memory",
     "table": (
-        *("convparam", "poolparam", "hparameters", "hparams", "hyperparameters"),
-        *("hyperparams", "convparams", "poolparams", "params", "param"),
+        "convparam poolparam hparameters hparams hyperparameters hyperparams "
+        "convparams poolparams params param"
     ),
-    "mode": ("mode",),
-    "stride": ("stride", "strides", "s"),
-    "padding": ("padding", "pad", "p", "pads", "paddings"),
-    "dilation": ("dilation", "dilations", "d", "dilationrate"),
-    "groups": ("groups", "group", "g", "ngroups", "numgroups"),
+    "mode": "mode",
+    "stride": "stride strides s",
+    "padding": "padding pad p pads paddings",
+    "dilation": "dilation dilations d dilationrate",
+    "groups": "groups group g ngroups numgroups",
 }
+ALIASES = {role: tuple(names.split()) for role, names in _NAMES.items()}
 OPTIONS = (
     *("x_shape", "cache", "table", "mode"),
     *("stride", "padding", "dilation", "groups"),
