@@ -17,6 +17,7 @@ from unit.check.subjects import BY_NUMBERS, integers, write
 
 from rot180.check.subjects import _process
 from rot180.check.subjects._channel import Channel
+from rot180.check.subjects._invoke import MEMORY
 from rot180.check.subjects._outcome import (
     EARLIER,
     Died,
@@ -26,7 +27,7 @@ from rot180.check.subjects._outcome import (
     Unsupported,
     Values,
 )
-from rot180.check.subjects._runner import MEMORY, ChildRunner, LocalRunner
+from rot180.check.subjects._runner import ChildRunner, LocalRunner
 from rot180.errors import DataError
 
 X = integers(1, 1, 3, 3)
