@@ -692,8 +692,18 @@ def test_the_end_of_the_run_s_time_ends_a_call_and_says_which(tmp_path: Path) ->
     path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
     with ChildRunner(path, timeout=50) as runner:
         assert runner.facts.functions == ("conv",)
-        runner.until = time.monotonic() + 0.2
+        runner.until = time.monotonic() + 1.2
         with pytest.raises(OutOfTime, match=r"^conv: a call had not returned after"):
+            runner.call("conv", OPERANDS[:2], {})
+
+
+def test_a_call_cut_soon_after_it_began_is_not_told_of(tmp_path: Path) -> None:
+    """Else a subject would be incomplete or not by chance."""
+    path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
+    with ChildRunner(path, timeout=50) as runner:
+        assert runner.facts.functions == ("conv",)
+        runner.until = time.monotonic() + 0.2
+        with pytest.raises(OutOfTime, match="^$"):
             runner.call("conv", OPERANDS[:2], {})
 
 

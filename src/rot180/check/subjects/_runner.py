@@ -19,6 +19,8 @@ from rot180.errors import DataError
 
 # How long a subject may take to be imported; frameworks take seconds.
 LOADING: Final = 120.0
+# Seconds; a call that the end of the run cut sooner is not told of: most take that.
+_BRIEF: Final = 1.0
 
 
 class OutOfTime(Exception):
@@ -197,6 +199,8 @@ class ChildRunner(Runner):
         child, wait = self._running(), min(self._timeout, self._left())
         answer = self._exchange(child, request, wait)
         if isinstance(answer, TimedOut) and wait < self._timeout:
+            if wait < _BRIEF:
+                raise OutOfTime
             what = request.function if isinstance(request, Call) else "the subject"
             text = f"{what}: a call had not returned after {wait:.2g} s"
             raise OutOfTime(f"{text}, when the time was over")
