@@ -703,7 +703,7 @@ def test_a_call_cut_soon_after_it_began_is_not_told_of(tmp_path: Path) -> None:
     with ChildRunner(path, timeout=50) as runner:
         assert runner.facts.functions == ("conv",)
         runner.until = time.monotonic() + 0.2
-        with pytest.raises(OutOfTime, match="^$"):
+        with pytest.raises(OutOfTime, match=r"^$"):
             runner.call("conv", OPERANDS[:2], {})
 
 
