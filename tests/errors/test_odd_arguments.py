@@ -1,5 +1,6 @@
 """Whatever is passed as an argument, the answer is a result or an error of ours."""
 
+import contextlib
 import decimal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import rot180
 from rot180 import explain, functional, nn, train
 from rot180.autograd import _run as _execute
-from rot180.errors import ArgumentError, DataError, Rot180Error
+from rot180.errors import ArgumentError, DataError, Rot180Error, ShapeError
 
 
 def ones(*shape: int) -> Any:
@@ -45,6 +46,9 @@ ODD: dict[str, Any] = {
     "nan": float("nan"),
     "inf": float("inf"),
     "huge": 10**30,
+    "longer than an axis": 2**31,
+    "a word in an array": np.array("input"),
+    "a number in an array": np.array(2),
     "complex": 1j,
     "true": True,
     "ellipsis": ...,
@@ -307,6 +311,37 @@ def test_what_a_call_cannot_take_is_refused_in_our_words(name: str) -> None:
                 pass
             except Exception as error:
                 raise AssertionError(f"{name}({argument}={kind})") from error
+
+
+EMPTY = [
+    {"x": ones(0, 3, 6, 6), "dy": ones(0, 4, 4, 4), "x_shape": (0, 3, 6, 6)},
+    {"x": ones(2, 3, 0, 6), "dy": ones(2, 4, 0, 4), "x_shape": (2, 3, 0, 6)},
+]
+SLIDING = [n for n in CALLS if n.startswith(("conv", "max_pool", "avg_pool"))]
+LARGE = [10**20, -(10**20), 2**31, 2**31 - 1, (1, 2**62), ((0, 2**40), (0, 0))]
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+@pytest.mark.parametrize("name", SLIDING)
+def test_large_numbers_over_operands_without_elements(
+    name: str, empty: dict[str, Any]
+) -> None:
+    function, good = CALLS[name]
+    fitting = good | {key: empty[key] for key in empty if key in good}
+    if name.endswith("pool_backward"):
+        fitting["dy"] = ones(0, 3, 3, 3)
+    for argument in ("kernel_size", "stride", "padding", "dilation", "groups"):
+        for value in LARGE if argument in good else ():
+            with contextlib.suppress(Rot180Error, MemoryError):
+                function(**{**fitting, argument: value})
+
+
+def test_an_array_with_an_extent_of_zero_has_bounds_too() -> None:
+    with pytest.raises(ShapeError, match="is larger than any memory"):
+        rot180.max_pool(ones(0, 3, 6, 6), 2, padding=2**31 - 1)
+    with pytest.raises(ArgumentError, match="more than an axis can be long"):
+        rot180.max_pool(ones(0, 3, 6, 6), 2, padding=2**31)
+    assert rot180.conv(ones(0, 3, 9), ones(1, 3, 1), padding=2**30).shape[0] == 0
 
 
 def _hashable(value: Any) -> bool:

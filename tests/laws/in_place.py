@@ -7,6 +7,7 @@ windows too wide for any cache. Not a test by itself: see `test_in_place.py`.
 """
 
 import sys
+import warnings
 
 import numpy as np
 from helpers import assert_same, draw_problem, from_rng
@@ -17,6 +18,7 @@ from rot180.schedules import _tile
 
 def main(count: int) -> None:
     """Raises AssertionError at the first configuration that differs."""
+    warnings.simplefilter("error")  # what falls back to the reference equals it
     _tile._MOST_STAGED = 0
     choose = from_rng(np.random.default_rng(0))
     for number in range(count):

@@ -24,7 +24,8 @@ def window_sum(size: tuple[int, ...], shape: Window) -> Case:
 
 LONG = {
     "chain of channels": conv_case(
-        "y", window(2), "channels_first", (3,), c=2100, k=2, bias=True, dtype="float64"
+        "y", window(2), "channels_first", (3,), c=2100, k=2, bias=True,
+        dtype="float64",
     ),
     "chain with residues": conv_case(
         "x", window(5, stride=2), "channels_last", (7,), images=1, c=1, k=1500,
@@ -32,10 +33,11 @@ LONG = {
     ),
     "chain of taps": window_sum((67, 65), window(66, 64)),
     "rows of images": conv_case(
-        "w", window(3, 2), "channels_last", (11, 37), images=3, c=1, k=2, dtype="float64"
+        "w", window(3, 2), "channels_last", (11, 37), images=3, c=1, k=2,
+        dtype="float64",
     ),
     "pieces of rows": conv_case(
-        "w", window(2, 2, stride=(1, 2)), "channels_first", (4, 301), images=2, c=1, k=2,
+        "w", window(2, 2, stride=(1, 2)), "channels_first", (4, 301), c=1, k=2,
         dtype="float64",
     ),
     "tiny images": conv_case(

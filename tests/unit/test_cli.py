@@ -82,6 +82,7 @@ def test_a_loss_that_is_not_finite_ends_training_with_one(tmp_path: Path) -> Non
 
 BAD = [
     (("--epochs", "0"), "'--epochs': 0 is not in the range"),
+    (("--epochs", "9" * 23), "is not in the range 1<=x<=1000000"),
     (("--batch-size", "1"), "'--batch-size': 1 is not in the range"),
     (("--batch-size", "1438"), "1438 is more than the 1437 training images"),
     (("--lr", "0"), "'--lr': 0 is not a finite number above 0"),

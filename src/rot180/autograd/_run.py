@@ -274,11 +274,11 @@ def _without_kernel(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     types = op.infer(
         *(TensorType(a.shape, a.dtype.name) for a in map(np.asarray, arrays))
     )
+    if all(0 in t.shape for t in types):
+        return tuple(np.empty(t.shape, t.dtype) for t in types)
     operands = tuple(_operand(as_operand(array)) for array in arrays)
     if not is_compiling() or not is_empty(operands, types):
         return reference.evaluate(op, *arrays)
-    if any(0 in t.shape for t in types) and len(types) == 1:
-        return tuple(np.empty(t.shape, t.dtype) for t in types)
     return empty_sum(op, arrays, types)
 
 

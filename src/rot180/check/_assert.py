@@ -16,8 +16,6 @@ from rot180.check.cases import OUTPUTS
 from rot180.check.report import Report, show, write_reproductions
 from rot180.errors import ArgumentError
 
-__all__ = ["assert_conv"]
-
 __unittest = True  # by which unittest leaves out the frames of this file
 
 _OPTIONS: Final = tuple(inspect.signature(check).parameters)[1:]

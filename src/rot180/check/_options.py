@@ -11,8 +11,6 @@ import numpy as np
 
 from rot180.errors import ArgumentError
 
-__all__ = ["require"]
-
 Test = Callable[[Any], bool]
 
 
@@ -38,6 +36,7 @@ def _is_path(value: Any) -> bool:
 
 
 _WANTED: Final[Mapping[str, tuple[Test, str]]] = {
+    "profile": (lambda v: v in ("quick", "full"), "one of 'quick' and 'full'"),
     "seed": (lambda v: _is_integer(v) and v >= 0, "a whole number from 0, such as 7"),
     "seconds": (_is_span, "a number above 0, such as 30"),
     "timeout": (_is_span, "a number above 0, such as 10"),

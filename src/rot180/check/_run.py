@@ -43,8 +43,6 @@ from rot180.check.report import SHRINKING, Report, findings, lenient_findings
 from rot180.check.subjects import MEMORY, ChildRunner, LocalRunner, OutOfTime, Runner
 from rot180.errors import ArgumentError, DataError
 
-__all__ = ["Profile", "Progress", "check"]
-
 # `(configurations judged, planned or None, seconds so far, failures so far)`
 Progress = Callable[[int, int | None, float, int], None]
 Profile = Literal["quick", "full"]
@@ -107,21 +105,17 @@ def check(
         ArgumentError: An option is out of range.
         DataError: The subject cannot be found, loaded or understood.
     """
-    require(seed=seed, seconds=seconds, timeout=timeout, dtypes=dtypes, only=only)
-    require(lacking=lacking, shapes=shapes, progress=progress)
-    require(conv=conv, backward=backward)
+    require(
+        seed=seed, seconds=seconds, timeout=timeout, dtypes=dtypes, only=only,
+        lacking=lacking, shapes=shapes, progress=progress, conv=conv,
+        backward=backward, profile=profile,
+    )  # fmt: skip
     _check_names("dtypes", dtypes, DTYPES)
     for dtype in dtypes:
         numpy_dtype(dtype)
     _check_names("only", only, tuple(OUTPUTS))
     _check_names("lacking", lacking, (*OUTPUTS, *known_features()))
-    if profile not in ("quick", "full"):
-        text = f"check: profile is {profile!r}\n  Use one of 'quick' and 'full'."
-        raise ArgumentError(text)
-    settings = _Settings(
-        profile, _read(shapes), seed, seconds, tuple(dtypes), diagnosis, strict,
-        progress,
-    )  # fmt: skip
+    given = _read(shapes)
     runner: Runner
     if isinstance(subject, str):
         name, runner = subject, ChildRunner(subject, conv, backward, timeout=timeout)
@@ -131,7 +125,10 @@ def check(
     try:
         declared = arithmetic or runner.facts.arithmetic
         judge = Judge(runner, arithmetic_of(declared), Survey(runner, only))
-        return _Run(name, judge, settings).report(lacking)
+        return _Run(
+            name, judge, profile, given, seed, seconds, tuple(dtypes), diagnosis,
+            strict, progress,
+        ).report(lacking)  # fmt: skip
     finally:
         runner.close()
 
@@ -159,8 +156,10 @@ def _check_names(option: str, given: Collection[str], known: tuple[str, ...]) ->
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
+@dataclass(slots=True)
+class _Run:
+    name: str
+    judge: Judge
     profile: Profile
     shapes: tuple[Case, ...] | None
     seed: int
@@ -169,13 +168,6 @@ class _Settings:
     diagnosis: bool
     strict: bool
     progress: Progress | None
-
-
-@dataclass(slots=True)
-class _Run:
-    name: str
-    judge: Judge
-    settings: _Settings
     ledger: Ledger = field(default_factory=Ledger)
     begun: float = field(default_factory=time.monotonic)
     judged: set[Case] = field(default_factory=set)
@@ -189,12 +181,11 @@ class _Run:
 
     def report(self, lacking: Collection[str]) -> Report:
         """Runs, and returns what was found; Ctrl-C ends it early."""
-        self.judge.survey.declare(lacking, self.settings.dtypes)
+        self.judge.survey.declare(lacking, self.dtypes)
         self.judge.runner.set_threads(1)
         self.begun = time.monotonic()  # the subject is loaded now
         if self._is_timed():
-            until = self.begun + self.settings.seconds * _OVERTIME
-            self.judge.runner.until = until
+            self.judge.runner.until = self.begun + self.seconds * _OVERTIME
         for _, function in self.judge.survey.open_pairs():
             self.ledger.tallies[function] = Tally()
         try:
@@ -216,9 +207,8 @@ class _Run:
             self.ledger.add(verdict)
         found: list[Finding] = []
         try:
-            named = self.settings.diagnosis
-            found.extend(findings(self.judge, self.ledger, diagnosis=named))
-            if self.settings.shapes is None and self.problem is None:
+            found.extend(findings(self.judge, self.ledger, diagnosis=self.diagnosis))
+            if self.shapes is None and self.problem is None:
                 with contextlib.suppress(OutOfTime):
                     found.extend(lenient_findings(self.judge))
         except KeyboardInterrupt:
@@ -226,14 +216,13 @@ class _Run:
         return self._reported(tuple(found))
 
     def _explore(self) -> None:
-        if self.settings.shapes is not None:
-            self._judge_all(list(self._possible(self.settings.shapes)))
+        if self.shapes is not None:
+            self._judge_all(list(self._possible(self.shapes)))
             return
-        seed = self.settings.seed
-        if self.settings.profile == "full":
-            self._judge_all((*corners(seed), *every_cell(seed)))
+        if self.profile == "full":
+            self._judge_all((*corners(self.seed), *every_cell(self.seed)))
             return
-        needed, rest = covering(corners(seed), ENOUGH)
+        needed, rest = covering(corners(self.seed), ENOUGH)
         self._judge_all(needed, laws=False)
         self.planned = None
         self._judge_scarce()
@@ -242,9 +231,8 @@ class _Run:
     def _possible(self, shapes: Iterable[Case]) -> Iterator[Case]:
         """Yields the shapes in each dtype; of those too large it is said why."""
         for number, shape in enumerate(shapes, 1):
-            for dtype in self.settings.dtypes:
-                seed = shape.seed + self.settings.seed
-                case = replace(shape, dtype=dtype, seed=seed)
+            for dtype in self.dtypes:
+                case = replace(shape, dtype=dtype, seed=shape.seed + self.seed)
                 reason = too_large(case)
                 if reason is None:
                     yield case
@@ -253,16 +241,14 @@ class _Run:
                     self.judge.survey.unsupported[where] = reason
 
     def _is_timed(self) -> bool:
-        return self.settings.profile == "quick" and self.settings.shapes is None
+        return self.profile == "quick" and self.shapes is None
 
-    def _late(self) -> bool:
-        """Whether the time is over; sooner where failures have to be shrunk."""
-        if not self._is_timed():
-            return False
-        reserve = 0.0
-        if self.ledger.seen:
-            reserve = min(SHRINKING + _TELLING, self.settings.seconds / 4)
-        return time.monotonic() - self.begun > self.settings.seconds - reserve
+    def _check_time(self) -> None:
+        """Raises OutOfTime at the end; sooner where failures have to be shrunk."""
+        reserve = min(SHRINKING + _TELLING, self.seconds / 4) * bool(self.ledger.seen)
+        left = self.begun + self.seconds - reserve - time.monotonic()
+        if self._is_timed() and left < 0:
+            raise OutOfTime
 
     def _judge_all(self, given: Collection[Case], *, laws: bool = True) -> None:
         """Judges cases, and then what the laws say of those that came out right."""
@@ -281,7 +267,7 @@ class _Run:
 
     def _judge_scarce(self) -> None:
         """Judges more of the features that the corners have seldom."""
-        rng = np.random.default_rng([self.settings.seed, ENOUGH])
+        rng = np.random.default_rng([self.seed, ENOUGH])
         survey = self.judge.survey
         for kind in survey.open_kinds():
             for _ in range(_DRAWS):
@@ -314,7 +300,7 @@ class _Run:
 
     def _random(self) -> Iterator[Case]:
         """Yields configurations of the operations in turn; convolutions most."""
-        rng = np.random.default_rng(self.settings.seed)
+        rng = np.random.default_rng(self.seed)
         while kinds := self.judge.survey.open_kinds():
             weighted = [kind for kind in kinds for _ in range(1 + (kind == "conv"))]
             kind = weighted[int(rng.integers(len(weighted)))]
@@ -322,12 +308,11 @@ class _Run:
 
     def _judge(self, wanted: Case) -> Iterator[Case]:
         """Judges a case, fitted to what the subject has; yields it if it is right."""
-        if self._late():
-            raise OutOfTime
+        self._check_time()
         survey = self.judge.survey
         lacks = survey.missing(wanted.kind)
         case = without(wanted, lacks)
-        if self.settings.shapes is not None and case != wanted:
+        if self.shapes is not None and case != wanted:
             where = f"x {wanted.x_shape} with w {wanted.w_shape} of the shapes"
             needed = ", ".join(sorted(wanted.features() & lacks))
             survey.unsupported[where] = f"it needs {needed}"
@@ -350,18 +335,17 @@ class _Run:
         self._show_progress()
 
     def _show_progress(self) -> None:
-        if self.settings.progress is not None:
+        if self.progress is not None:
             seconds = time.monotonic() - self.begun
-            count = len(self.judged)
-            self.settings.progress(count, self.planned, seconds, self.ledger.failures)
+            failures = self.ledger.failures
+            self.progress(len(self.judged), self.planned, seconds, failures)
 
     def _judge_laws(self, case: Case) -> None:
         """Asks laws of a case: two of them in the quick profile, else all."""
-        if self._late():
-            raise OutOfTime
+        self._check_time()
         judge, turn = self.judge, next(self.turns)
         laws = judge.laws(case)
-        if laws and self.settings.profile == "quick" and self.settings.shapes is None:
+        if laws and self._is_timed():
             laws = [laws[turn % len(laws)], laws[(turn + 1) % len(laws)]]
         verdicts = [judge.law(law, case) for law in laws]
         functions = judge.survey.fitting_functions(case)
@@ -373,9 +357,8 @@ class _Run:
                 verdicts.append(judge.memory(case, function))
             else:
                 verdicts += judge.history(case, function)
-        for verdict in verdicts:
-            if verdict is not None:
-                self.ledger.add(verdict)
+        for verdict in filter(None, verdicts):
+            self.ledger.add(verdict)
 
     def _judge_consistency(self, case: Case) -> None:
         """Notes whether gradients and a wrong forward pass at least fit together."""
@@ -391,7 +374,6 @@ class _Run:
             )
 
     def _reported(self, found: tuple[Finding, ...]) -> Report:
-        settings = self.settings
         slopes = sorted(self.judge.slopes)
         if slopes:
             self.notes.append(f"relu_backward: the slope at 0 is {', '.join(slopes)}")
@@ -411,9 +393,9 @@ class _Run:
         return Report(
             subject=self.name,
             versions=self.judge.runner.facts.versions,
-            profile="shapes" if settings.shapes is not None else settings.profile,
-            seed=settings.seed,
-            dtypes=settings.dtypes,
+            profile="shapes" if self.shapes is not None else self.profile,
+            seed=self.seed,
+            dtypes=self.dtypes,
             arithmetic=self.judge.arithmetic.text,
             seconds=time.monotonic() - self.begun,
             configurations=len(self.judged),
@@ -424,7 +406,7 @@ class _Run:
             findings=found,
             problem=self.problem,
             laws=self.ledger.laws,
-            strict=settings.strict,
+            strict=self.strict,
             incomplete=tuple(self._incomplete()),
         )
 
@@ -452,7 +434,7 @@ class _Run:
                 yield f"{function}: {reason}"
         for output, function in self._absent():
             yield f"{function}: {output} was not judged: None was returned"
-        if self.settings.shapes is None:
+        if self.shapes is None:
             yield from self._too_few()
 
     def _too_few(self) -> Iterator[str]:

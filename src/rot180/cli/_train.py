@@ -28,7 +28,7 @@ __all__ = ["train"]
 @click.command()
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     default=15,
     show_default=True,
     help="How often every training image is seen. More takes longer in proportion.",

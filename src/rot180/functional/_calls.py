@@ -70,7 +70,6 @@ def compute(
     inputs: tuple[Any, ...],
     *,
     batched: bool = True,
-    image: bool = True,
     calls: Calls[runtime.Call] | None = None,
     key: Hashable = None,
     out: Array | None = None,
@@ -80,26 +79,25 @@ def compute(
     Args:
         op: what to compute.
         inputs: with their image axis.
-        batched: whether the caller's arrays had one.
-        image: whether the result has one.
+        batched: whether the result keeps its first axis.
         out: takes the result instead of a new array.
         calls: where to remember the compiled call, or None.
         key: by what to remember it.
     """
     if is_traced(*inputs):
         traced = ops.apply(op, *inputs)
-        if batched or not image:
+        if batched:
             return traced
         return ops.apply(ops.Reshape(traced.type.shape[1:]), traced)
     prepared = tuple(runtime.as_operand(value) for value in inputs)
     call = autograd.call_for(op, prepared)
     if call is None:
         (result,) = autograd.run(op, *inputs)
-        result = result if batched or not image else result[0]
+        result = result if batched else result[0]
         if out is not None:
             out[...] = result
         return result if out is None else out
-    if not batched and image:
+    if not batched:
         call = call.unbatched()
     as_given = all(a is b for a, b in zip(prepared, inputs, strict=True))
     if calls is not None and key is not None and as_given:

@@ -300,7 +300,7 @@ def conv_weight_grad(
     types = type_of(name, "dy", slopes), type_of(name, "x", images)
     op = ops.conv_weight_grad_op(name, *types, w.shape, **_window(options))
     key = _key_or_none(_fast_key, dy, x, w_shape, options)
-    return compute(op, (slopes, images), image=False, calls=_weight_grad, key=key)
+    return compute(op, (slopes, images), calls=_weight_grad, key=key)
 
 
 def _fast_key(a: Any, b: Any, shape: Any, options: tuple[Any, ...]) -> Any:
@@ -332,7 +332,7 @@ def _conv_bias_grad(dy: Any, rank: int, layout: Layout) -> Any:
     images = add_axis(dy, len(dy.shape) == rank + 2)
     key = _key_or_none(_bias_key, dy, rank, layout)
     op = ops.ChannelSum(layout)
-    return compute(op, (images,), image=False, calls=_bias_grad, key=key)
+    return compute(op, (images,), calls=_bias_grad, key=key)
 
 
 def _bias_key(dy: Any, rank: int, layout: Layout) -> Any:

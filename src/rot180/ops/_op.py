@@ -33,9 +33,10 @@ class TensorType:
     dtype: str
 
     def __post_init__(self) -> None:
-        if math.prod(self.shape) > _MOST:
+        # An extent of 0 beside them makes the others no smaller for NumPy.
+        if math.prod(extent or 1 for extent in self.shape) > _MOST:
             raise ShapeError(
-                f"an array of shape {self.shape} has more elements than any memory\n"
+                f"an array of shape {self.shape} is larger than any memory\n"
                 "  Look for a size, a stride or a padding that is larger than meant."
             )
 

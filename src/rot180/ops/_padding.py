@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from rot180.errors import ArgumentError
 from rot180.ops._choices import is_among
-from rot180.ops._numbers import dimensions, index_of
+from rot180.ops._numbers import LONGEST, dimensions, index_of
 
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 # What stands at positions outside an operand.
@@ -45,6 +45,16 @@ def resolve_padding(
     if isinstance(value, str):
         return _named_padding(op, value, spans, strides, input_size)
     rank = len(spans)
+    pairs = _pairs(op, value, rank)
+    if any(abs(side) > LONGEST for pair in pairs for side in pair):
+        raise ArgumentError(
+            f"{op}: padding is {value}, more than an axis can be long\n"
+            f"  Pass at most {LONGEST}."
+        )
+    return pairs
+
+
+def _pairs(op: str, value: Any, rank: int) -> Pairs:
     single = index_of(value)
     if single is not None:
         return ((single, single),) * rank

@@ -45,6 +45,7 @@ from rot180.ops import (
     Reshape,
     Slice,
     StopGradient,
+    TensorType,
     Transpose,
     Unslice,
     Window,
@@ -120,6 +121,8 @@ def _taps(
     those p whose input position exists. The slices index the last axes; they are empty
     for a tap that pairs nothing.
     """
+    if 0 in input_size or 0 in output_size:
+        return
     taps = itertools.product(*(range(k) for k in window.kernel_size))
     for number, tap in enumerate(taps):
         pairs = [
@@ -139,7 +142,8 @@ def _taps(
 
 def _paired(extent: int, count: int, step: int, offset: int) -> tuple[slice, slice]:
     """Returns the input and output slices with input = output*step + offset."""
-    inside = [p for p in range(count) if 0 <= p * step + offset < extent]
+    inside = range(count)[max(-(offset // step), 0) :]
+    inside = inside[: max((extent - 1 - offset) // step + 1 - inside.start, 0)]
     if not inside:
         return slice(0, 0), slice(0, 0)
     first, last = inside[0], inside[-1]
@@ -163,7 +167,10 @@ def _with_zeros(op: Conv, images: Array, around: Literal["x", "y"]) -> Array:
                 count,
             )
         widths.append((max(-first, 0), max(last - extent + 1, 0)))
-    return np.pad(images, [(0, 0)] * (images.ndim - len(widths)) + widths)
+    around_all = [(0, 0)] * (images.ndim - len(widths)) + widths
+    shape = (n + a + b for n, (a, b) in zip(images.shape, around_all, strict=True))
+    TensorType(tuple(shape), images.dtype.name)  # or it is too large, in our words
+    return np.pad(images, around_all)
 
 
 def _dimensions(op: Conv) -> Iterator[tuple[int, int, int, int, tuple[int, int]]]:

@@ -32,7 +32,7 @@ ENVIRONMENT = "ROT180_NUM_THREADS"
 # A worker, and a caller whose workers still compute, spins this long before it parks:
 # of the order of one wake, so that spinning at most doubles the cost of a wait.
 SPIN_SECONDS = 20e-6
-POLL_SECONDS = 30e-3
+POLL_SECONDS = 20e-3
 # Left unblocked in workers: these come from the code itself, not from outside.
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP")
 

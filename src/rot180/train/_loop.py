@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rot180 import functional, runtime
+from rot180 import functional, ops, runtime
 from rot180.autograd import check_callable, jit, shape_of, tree_flatten, value_and_grad
 from rot180.errors import ArgumentError, DivergenceError, ShapeError
 from rot180.nn import Key, Module, Params
@@ -75,6 +75,8 @@ def _check_integer(name: str, value: Any, least: int) -> None:
         raise ArgumentError(f"Settings: {name}={value!r} is not an integer")
     if value < least:
         raise ArgumentError(f"Settings: {name}={value} must be at least {least}")
+    if name != "seed" and value > ops.LONGEST:
+        raise ArgumentError(f"Settings: {name}={value} must be at most {ops.LONGEST}")
 
 
 @dataclass(frozen=True, slots=True)

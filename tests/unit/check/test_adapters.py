@@ -261,6 +261,13 @@ LIMITS = [
         "refuses an input smaller than the kernel",
     ),
     ("torch", make(rank=4), "at most 3 dimensions"),
+    (
+        "torch",
+        replace(make("conv_transpose"), padding="same"),
+        "conv_transpose has no padding by name",
+    ),
+    ("torch", make("max_pool", padding="same"), "max_pool has no padding by name"),
+    ("torch", make("avg_pool", padding="same"), "avg_pool has no padding by name"),
     ("jax", make(padding="causal"), "no padding 'causal'"),
     ("jax", make("conv_transpose", groups=2), "conv_transpose has no groups"),
     (
@@ -291,6 +298,12 @@ LIMITS = [
 def test_limits_are_said(name: str, case: Case, text: str) -> None:
     with pytest.raises(NotImplementedError, match=re.escape(text)):
         call(adapter(name), case.kind, case)
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "onnx", "convnet"])
+def test_pooling_without_a_stride_steps_by_its_kernel(name: str) -> None:
+    y = adapter(name).max_pool(np.ones((1, 1, 4, 4), np.float32), 2)
+    assert y.shape == (1, 1, 2, 2)
 
 
 def test_jax_has_no_gradient_of_a_dilated_maximum() -> None:

@@ -229,3 +229,12 @@ def test_mistakes_are_convicted_within_a_bound_too(name: str, mutant: str) -> No
         subject, seconds=20, arithmetic=name, diagnosis=False, progress=stop_at_first
     )
     assert report.status == 1
+
+
+@pytest.mark.parametrize("name", ["fft", "winograd"])
+def test_a_bound_grows_with_the_two_largest_operands(name: str) -> None:
+    bound, case = arithmetic_of(name).bound, make(kernel_size=3, extra=2)
+    assert bound is not None
+    x, w, sums = np.full(9, 8.0), np.full(9, 4.0), np.ones((1, 1, 1, 1))
+    both = bound(case, {"x": x, "w": w}, sums)
+    assert np.array_equal(bound(case, {"dy": x / 99, "x": x, "w": w}, sums), both)

@@ -334,6 +334,42 @@ def test_features_name_what_a_subject_has_to_support(
     assert case.features() & NAMED == expected
 
 
+@pytest.mark.parametrize(
+    ("feature", "had", "lacked"),
+    [
+        ("image axis", make(images=1), make(images=None)),
+        ("image not square", make(extra=(1, 2)), make(extra=1)),
+        ("kernel not square", make(kernel_size=(2, 3)), make(kernel_size=2)),
+        ("kernel other than 3", make(kernel_size=(2, 3)), make(kernel_size=3)),
+        ("not depthwise", make(groups=2, in_group=2), make(groups=2)),
+        ("several filters in a group", make(out_group=2), make()),
+        ("channels no multiple of 4", make(groups=2, in_group=2),
+         make(groups=4)),
+        ("no bias", make(), make(bias=True)),
+        ("padding other than 1", make(), make(padding=(1, 1))),
+        ("remainder", make(extra=1, stride=2), make(extra=2, stride=2)),
+        ("same padding with a stride", make(padding="same", stride=2),
+         make(padding="same")),
+        ("padding same", make(padding="same"), make(padding="valid")),
+        ("stride per dimension", make(stride=(1, 2)), make(stride=2)),
+    ],
+)  # fmt: skip
+def test_what_code_may_be_limited_to_is_a_feature(
+    feature: str, had: Case, lacked: Case
+) -> None:
+    assert feature in had.features()
+    assert feature not in lacked.features()
+
+
+def test_a_poolings_own_features() -> None:
+    same = make("max_pool", kernel_size=2, stride=2)
+    other = make("max_pool", kernel_size=(2, 3), stride=2)
+    features = {"stride other than the kernel", "kernel_size per dimension"}
+    assert not features & same.features()
+    assert features < other.features()
+    assert not features & make(kernel_size=(2, 3), stride=2).features()
+
+
 def test_what_an_operation_does_not_admit_is_brought_into_range() -> None:
     assert make("conv_transpose", output_padding=2, stride=2).output_padding == (1, 1)
     assert make("max_pool", kernel_size=3, padding=(3, -1)).padding == ((1, 0), (1, 0))

@@ -280,6 +280,33 @@ def test_an_error_with_operands_that_were_taken_before_is_wrong() -> None:
     assert [f.reason for f in second.failures] == ["raised"]
 
 
+def test_other_numbers_where_the_operands_lie_otherwise_are_wrong() -> None:
+    def conv(x: Any, *more: Any, **options: Any) -> Any:
+        return T.conv(x, *more, **options) + (not x.flags.c_contiguous)
+
+    verdict = judge_of({"conv": conv}).memory(CASE, "conv")
+    assert verdict is not None
+    (failure,) = verdict.failures
+    assert (failure.reason, failure.memory) == ("values", "fortran")
+    assert "lie column by column" in failure.message
+
+
+def test_a_failure_by_what_was_kept_tells_the_call_before() -> None:
+    kept: dict[tuple[int, ...], Any] = {}
+
+    def conv(x: Any, *more: Any, **options: Any) -> Any:
+        dtype = kept.setdefault(x.shape, x.dtype)
+        return T.conv(x, *more, **options).astype(dtype)
+
+    verdicts = judge_of({"conv": conv}).history(CASE, "conv")
+    failures = [f for verdict in verdicts if verdict for f in verdict.failures]
+    assert "dtype" in {failure.reason for failure in failures}
+    for failure in failures:
+        assert failure.law == "history"
+        assert failure.before is not None
+        assert failure.before[:2] == (CASE, "conv")
+
+
 # --- subjects in a process of their own ---
 
 ENDINGS = """
@@ -404,6 +431,15 @@ def test_large_and_right_passes(large: Case, flip: bool) -> None:
 
     functions = {name: getattr(rot180, name) for name in ALL}
     assert _problems(functions, replace(large, flip=flip, bias=True)) == set()
+
+
+def test_a_large_result_that_nothing_is_held_against_is_not_called_right(
+    large: Case,
+) -> None:
+    said = {v.function: v.unsupported for v in judge_of(ALL).verdicts(large)}
+    assert said.pop("conv") is None
+    assert said == dict.fromkeys(said, _judge._UNCOMPARED)
+    assert len(said) == 2
 
 
 def test_large_and_wrong_everywhere_is_seen_at_single_positions(large: Case) -> None:

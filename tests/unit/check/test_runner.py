@@ -17,6 +17,7 @@ from unit.check.subjects import BY_NUMBERS, integers, write
 
 from rot180.check.subjects import _process
 from rot180.check.subjects._channel import Channel
+from rot180.check.subjects._invoke import MEMORY
 from rot180.check.subjects._outcome import (
     EARLIER,
     Died,
@@ -26,7 +27,7 @@ from rot180.check.subjects._outcome import (
     Unsupported,
     Values,
 )
-from rot180.check.subjects._runner import MEMORY, ChildRunner, LocalRunner
+from rot180.check.subjects._runner import ChildRunner, LocalRunner, OutOfTime
 from rot180.errors import DataError
 
 X = integers(1, 1, 3, 3)
@@ -685,3 +686,29 @@ def test_options_of_every_kind_reach_the_subject(tmp_path: Path) -> None:
         assert runner.call("conv", OPERANDS, given, dropped) == outcome  # type: ignore[arg-type]
     assert isinstance(outcome, Raised)
     assert repr(given | {"s": 3})[1:-1] in outcome.message
+
+
+def test_the_end_of_the_run_s_time_ends_a_call_and_says_which(tmp_path: Path) -> None:
+    path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
+    with ChildRunner(path, timeout=50) as runner:
+        assert runner.facts.functions == ("conv",)
+        runner.until = time.monotonic() + 1.2
+        with pytest.raises(OutOfTime, match=r"^conv: a call had not returned after"):
+            runner.call("conv", OPERANDS[:2], {})
+
+
+def test_a_call_cut_soon_after_it_began_is_not_told_of(tmp_path: Path) -> None:
+    """Else a subject would be incomplete or not by chance."""
+    path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
+    with ChildRunner(path, timeout=50) as runner:
+        assert runner.facts.functions == ("conv",)
+        runner.until = time.monotonic() + 0.2
+        with pytest.raises(OutOfTime, match=r"^$"):
+            runner.call("conv", OPERANDS[:2], {})
+
+
+def test_the_end_of_the_run_s_time_ends_an_import(tmp_path: Path) -> None:
+    with ChildRunner(write(tmp_path, "import time\ntime.sleep(60)\n")) as runner:
+        runner.until = time.monotonic() + 0.2
+        with pytest.raises(OutOfTime):
+            _ = runner.facts

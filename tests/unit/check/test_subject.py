@@ -300,3 +300,27 @@ def test_a_ready_adapter_s_source_is_its_own_text() -> None:
         exec(runner.facts.source, names)
         assert callable(names["subject"].conv)
         assert "scipy" in runner.facts.versions
+
+
+def test_an_error_of_a_layer_is_a_refusal_only_of_several_numbers() -> None:
+    class Conv:
+        def __init__(
+            self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+        ) -> None:
+            shape = (out_channels, in_channels, kernel_size, kernel_size)
+            self.weight = np.zeros(shape, np.float32)
+
+        def forward(self, x: Any) -> Any:
+            raise TypeError("it stumbles")
+
+        def backward(self, dy: Any) -> Any:
+            raise TypeError("it stumbles")
+
+    operands = [("x", np.ones((1, 1, 3, 3), "f4")), ("w", np.ones((1, 1, 1, 1), "f4"))]
+    with LocalRunner(Conv) as runner:
+        plain, several = (
+            runner.call("conv", operands, {"stride": s}) for s in (1, (1, 2))
+        )
+    assert isinstance(plain, Raised)
+    assert isinstance(several, Unsupported)
+    assert several.reason == "Conv cannot take stride=(1, 2): TypeError: it stumbles"

@@ -227,6 +227,16 @@ def test_loops_that_cannot_be_emitted_are_our_bug() -> None:
         emitted(Loop("j", 2, (inner,), "lanes"))
 
 
+def test_what_is_compared_for_one_position_does_not_stand_for_lanes() -> None:
+    def guarded(place: Affine) -> Load:
+        return Load(Access(X, (place,), check=(0,)))
+
+    one = Store((Access(Y, (Affine(),)),), (guarded(index("i")),))
+    many = Store((Access(Y, (index("l"),)),), (guarded(index("i") + index("l")),))
+    body = (one, Loop("l", 2, (many,), "lanes"))
+    llvm.parse_assembly(emitted(Loop("i", 8, body)).text).verify()
+
+
 def test_a_register_has_a_known_index() -> None:
     held = Buffer("held", "float32", (4,), (1,), "register")
     store = Store((Access(held, (index("i"),)),), (Load(Access(X, (Affine(),))),))

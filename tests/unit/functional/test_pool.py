@@ -192,3 +192,15 @@ def test_padding_of_a_wide_maximum_costs_no_memory() -> None:
     assert peak < 20_000_000
     assert y[0, 0, 0] == 5_000
     assert index.shape == y.shape
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_minus_infinity_inside_beats_the_padding(layout: Any) -> None:
+    x = np.full((1, 1, 3, 3), -np.inf, "f")
+    if layout == "channels_last":
+        x = x.reshape(1, 3, 3, 1)
+    _, index = rot180.max_pool(
+        x, 3, stride=2, padding=1, layout=layout, return_indices=True
+    )
+    # The first tap inside, by row and column: 1 behind padding, else 0.
+    assert index.ravel().tolist() == [4, 3, 1, 0]

@@ -220,3 +220,20 @@ def test_layers_without_channels(layer: nn.Conv2d) -> None:
     y, _ = layer.apply(params, state, x, training=True)
     bias = params["bias"].reshape(-1, 1, 1)
     assert np.array_equal(y, np.broadcast_to(bias, (2, layer.out_channels, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("dy", "w", "x"),
+    [
+        ((0, 4, 4, 4), (4, 3, 3, 3), (0, 3, 6, 6)),
+        ((2, 4, 0, 4), (4, 3, 3, 3), (2, 3, 0, 6)),
+        ((2, 4, 4, 4), (4, 0, 3, 3), (2, 0, 6, 6)),
+        ((2, 0, 4, 4), (0, 3, 3, 3), (2, 3, 6, 6)),
+    ],
+)
+def test_a_shape_asked_of_a_gradient_may_hold_zeros(
+    dy: tuple[int, ...], w: tuple[int, ...], x: tuple[int, ...]
+) -> None:
+    slopes, filters, images = (np.ones(shape, "f") for shape in (dy, w, x))
+    assert rot180.conv_input_grad(slopes, filters, x).shape == x
+    assert rot180.conv_weight_grad(slopes, images, w).shape == w

@@ -1,5 +1,6 @@
 """A passing fault costs the call that meets it: not the next one, and never a bit."""
 
+import ast
 import contextlib
 import errno
 import mmap
@@ -224,6 +225,24 @@ def test_failures_at_random_calls_cost_that_call_alone(
         with rot180.runtime.force_reference():
             np.testing.assert_array_equal(y, rot180.conv(x, w, stride=stride))
     assert failed  # or nothing was tried
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits, as Linux has")
+@pytest.mark.parametrize("count", [8, pytest.param(200, marks=pytest.mark.slow)])
+def test_memory_refused_at_random_calls_costs_that_call_alone(
+    count: int, tmp_path: Path
+) -> None:
+    script = str(Path(__file__).parent / "without_memory.py")
+    done = subprocess.run(
+        python(script, str(count)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=child_environment(ROT180_CACHE_DIR=str(tmp_path)),
+    )
+    assert done.returncode == 0, done.stderr
+    met = ast.literal_eval(done.stdout)
+    assert min(met["malloc"], met["numpy"]) > 0
 
 
 # ---------------------------------------------------------------- operands that lie

@@ -412,9 +412,9 @@ def test_pack_refuses_what_is_read_in_two_ways(conv: Case) -> None:
 def test_stage_refuses_what_has_no_bounds(conv: Case) -> None:
     body = plain(conv).body
     with pytest.raises(ScheduleError, match="'nothing' is not read here"):
-        stage(body, "nothing", "rows")
+        stage(body, "nothing", "rows", lanes=1)
     with pytest.raises(ScheduleError, match=r"x\[.*\] has no bounded region"):
-        stage(body, "x", "rows")
+        stage(body, "x", "rows", lanes=1)
     inside = next(s for s in walk(body) if isinstance(s, Loop) and s.index == "k").body
     with pytest.raises(ScheduleError, match="vectors cannot run along"):
         stage(inside, "x", "rows", order=(1, 2, 3, 0), lanes=2)

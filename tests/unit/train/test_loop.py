@@ -116,6 +116,8 @@ def test_an_interrupted_epoch_leaves_the_last_whole_step() -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(ArgumentError, match="epochs=-1"):
         train.Settings(epochs=-1)
+    with pytest.raises(ArgumentError, match="must be at most 2147483647"):
+        train.Settings(epochs=10**20)
 
 
 def test_accuracy_counts_all_images_in_chunks() -> None:

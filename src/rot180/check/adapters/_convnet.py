@@ -12,7 +12,7 @@ for kernels of at least 3 with stride 1, else `im2col` and a matrix product. `op
 `fft` and `im2col` are namespaces with the same functions by one way alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -29,13 +29,9 @@ except ImportError as error:
         "  Run: pip install 'rot180[convnet]'"
     ) from error
 
-__all__ = [
-    "conv", "conv_backward", "fft", "im2col", "max_pool", "max_pool_backward",
-    "opencv", "relu", "relu_backward",
-]  # fmt: skip
-
 Array = NDArray[Any]
 Ints = int | Sequence[int]
+Axes = int | tuple[int, int]
 VERSIONS = ("convnet", "opencv-python", "scipy")
 ARITHMETIC = "fft"  # one of the three ways
 UNSUPPORTED = {
@@ -50,6 +46,8 @@ UNSUPPORTED = {
     "flip": "convnet.Conv2D has no option to rotate the filter",
     "ceil_mode": "convnet.MaxPool2D has no ceil_mode",
 }
+# Where a filter has its output and input channels, and where the layer has them.
+_FILTER = ((0, 1), (-1, -2))
 
 
 def conv(
@@ -83,10 +81,8 @@ def conv_backward(
     with _by(way):
         layer, _ = _forward(x, w, b, stride, padding, layout, way)
         dx = layer.backward(_to_last(dy, layout))
-    dw = layer.grads["W"]
-    if layout == "channels_first":
-        dw = np.moveaxis(dw, (-1, -2), (0, 1))
-    return _from_last(dx, layout), np.array(dw, order="C"), layer.grads["b"]
+    dw = _from_last(layer.grads["W"], layout, *_FILTER)
+    return _from_last(dx, layout), dw, layer.grads["b"]
 
 
 def _forward(
@@ -98,11 +94,11 @@ def _forward(
     layout: str,
     way: str,
 ) -> tuple[Any, Array]:
-    filters = w if layout == "channels_last" else np.moveaxis(w, (0, 1), (-1, -2))
+    filters = _to_last(w, layout, *_FILTER)
     kernel = filters.shape[:2]
     layer = convnet.Conv2D(
         filters.shape[-1],
-        tuple(kernel),
+        kernel,
         stride=_one("Conv2D", stride),
         padding=_word(padding),
         use_bias=b is not None,
@@ -110,7 +106,7 @@ def _forward(
     )
     images = _to_last(x, layout)
     layer.build(images.shape)
-    layer.params["W"] = np.array(filters, order="C")
+    layer.params["W"] = filters
     if b is not None:
         layer.params["b"] = np.array(b)
     _check_way(way, kernel, layer.stride)
@@ -173,9 +169,8 @@ def _max_pool(kernel_size: Ints, stride: Ints | None, padding: Any) -> Any:
     if padding == "same" or _word(padding) != "valid":
         raise NotImplementedError("convnet.MaxPool2D has no padding")
     size = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
-    return convnet.MaxPool2D(
-        size, _one("MaxPool2D", size if stride is None else stride)
-    )
+    step = _one("MaxPool2D", size if stride is None else stride)
+    return convnet.MaxPool2D(size, step)
 
 
 def relu(x: Array) -> Array:
@@ -208,25 +203,21 @@ def _word(padding: Any) -> str:
     return "valid"
 
 
-def _to_last(image: Array, layout: str) -> Array:
-    moved = image if layout == "channels_last" else np.moveaxis(image, 1, -1)
+def _to_last(array: Array, layout: str, first: Axes = 1, last: Axes = -1) -> Array:
+    """The array with its channels last; those of a filter are two axes."""
+    moved = array if layout == "channels_last" else np.moveaxis(array, first, last)
     return np.array(moved, order="C")
 
 
-def _from_last(image: Array, layout: str) -> Array:
-    moved = image if layout == "channels_last" else np.moveaxis(image, -1, 1)
-    return np.array(moved, order="C")
+def _from_last(array: Array, layout: str, first: Axes = 1, last: Axes = -1) -> Array:
+    return _to_last(array, layout, last, first)
 
 
 def _way(name: str, arithmetic: str = "exact") -> SimpleNamespace:
     """The functions of the convolution by one way alone."""
-
-    def only(function: Callable[..., Any]) -> Callable[..., Any]:
-        return partial(function, way=name)
-
     return SimpleNamespace(
-        conv=only(conv),
-        conv_backward=only(conv_backward),
+        conv=partial(conv, way=name),
+        conv_backward=partial(conv_backward, way=name),
         UNSUPPORTED=UNSUPPORTED,
         VERSIONS=VERSIONS,
         ARITHMETIC=arithmetic,

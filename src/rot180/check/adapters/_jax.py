@@ -10,6 +10,7 @@ each window is divided by the number of its positions, which `reduce_window` cou
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,6 @@ except ImportError as error:
 
 jax.config.update("jax_enable_x64", True)
 
-__all__ = [
-    "avg_pool", "avg_pool_backward", "conv", "conv_backward",
-    "conv_double_backward", "conv_input_grad", "conv_transpose",
-    "conv_transpose_backward", "conv_weight_grad", "max_pool", "max_pool_backward",
-    "relu", "relu_backward",
-]  # fmt: skip
-
 Array = NDArray[Any]
 Ints = int | Sequence[int]
 VERSIONS = ("jax", "jaxlib")
@@ -49,8 +43,7 @@ _WORDS = {"valid": "VALID", "same": "SAME", "same_lower": "SAME_LOWER"}
 
 def conv(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
     """`y` of `conv_general_dilated`, plus the bias."""
-    operands = (x, w) if b is None else (x, w, b)
-    return np.array(_conv(options)(*operands))
+    return np.array(_conv(x, w, b, options))
 
 
 def conv_input_grad(
@@ -58,7 +51,7 @@ def conv_input_grad(
 ) -> Array:
     """`dx`; the values of `x` do not matter, and are zeros."""
     x = np.zeros(x_shape, dy.dtype)
-    return _pulled(lambda x: _conv(options)(x, w), dy, x)[0]
+    return _pulled(lambda x: _conv(x, w, None, options), dy, x)[0]
 
 
 def conv_weight_grad(
@@ -66,7 +59,7 @@ def conv_weight_grad(
 ) -> Array:
     """`dw`; the values of `w` do not matter, and are zeros."""
     w = np.zeros(w_shape, dy.dtype)
-    return _pulled(lambda w: _conv(options)(x, w), dy, w)[0]
+    return _pulled(lambda w: _conv(x, w, None, options), dy, w)[0]
 
 
 def conv_backward(
@@ -75,7 +68,7 @@ def conv_backward(
     """`dx`, `dw` and `db` of one `jax.vjp`."""
     last = options.get("layout") == "channels_last"
     b = np.zeros(w.shape[-1 if last else 0], w.dtype)
-    dx, dw, db = _pulled(_conv(options), dy, x, w, b)
+    dx, dw, db = _pulled(partial(_conv, options=options), dy, x, w, b)
     return dx, dw, db
 
 
@@ -85,7 +78,7 @@ def conv_double_backward(
     """The gradients of `<ddx, dx> + <ddw, dw>` by `dy`, `x` and `w`."""
 
     def gradients(dy: Any, x: Any, w: Any) -> Any:
-        _, pull = jax.vjp(_conv(options), x, w)
+        _, pull = jax.vjp(lambda x, w: _conv(x, w, None, options), x, w)
         return pull(dy)
 
     by_dy, by_x, by_w = _pulled(gradients, (ddx, ddw), dy, x, w)
@@ -94,8 +87,7 @@ def conv_double_backward(
 
 def conv_transpose(x: Array, w: Array, b: Array | None = None, **options: Any) -> Array:
     """`y` of `conv_transpose`, plus the bias."""
-    operands = (x, w) if b is None else (x, w, b)
-    return np.array(_conv_transpose(options)(*operands))
+    return np.array(_conv_transpose(x, w, b, options))
 
 
 def conv_transpose_backward(
@@ -104,13 +96,13 @@ def conv_transpose_backward(
     """`dx`, `dw` and `db` of the transposed convolution, of one `jax.vjp`."""
     last = options.get("layout") == "channels_last"
     b = np.zeros(w.shape[-2 if last else 1], w.dtype)
-    dx, dw, db = _pulled(_conv_transpose(options), dy, x, w, b)
+    dx, dw, db = _pulled(partial(_conv_transpose, options=options), dy, x, w, b)
     return dx, dw, db
 
 
 def max_pool(x: Array, kernel_size: Ints, **options: Any) -> Array:
     """`y` of `reduce_window` with the maximum."""
-    return np.array(_max_pool(kernel_size, **options)(x))
+    return np.array(_max_pool(x, kernel_size, **options))
 
 
 def max_pool_backward(dy: Array, x: Array, kernel_size: Ints, **options: Any) -> Array:
@@ -119,12 +111,12 @@ def max_pool_backward(dy: Array, x: Array, kernel_size: Ints, **options: Any) ->
         raise NotImplementedError(
             "JAX has no gradient of a maximum over dilated windows"
         )
-    return _pulled(_max_pool(kernel_size, **options), dy, x)[0]
+    return _pulled(lambda x: _max_pool(x, kernel_size, **options), dy, x)[0]
 
 
 def avg_pool(x: Array, kernel_size: Ints, **options: Any) -> Array:
     """`y` of `reduce_window` with the sum, divided by the positions."""
-    return np.array(_avg_pool(kernel_size, **options)(x))
+    return np.array(_avg_pool(x, kernel_size, **options))
 
 
 def avg_pool_backward(
@@ -132,7 +124,7 @@ def avg_pool_backward(
 ) -> Array:
     """`dx` of the average pooling."""
     x = np.zeros(x_shape, dy.dtype)
-    return _pulled(_avg_pool(kernel_size, **options), dy, x)[0]
+    return _pulled(lambda x: _avg_pool(x, kernel_size, **options), dy, x)[0]
 
 
 def relu(x: Array) -> Array:
@@ -152,79 +144,55 @@ def _pulled(function: Callable[..., Any], dy: Any, *operands: Any) -> list[Array
     return [np.array(g) for g in pull(jax.tree.map(jnp.asarray, dy))]
 
 
-def _conv(options: dict[str, Any]) -> Callable[..., Any]:
-    def function(x: Any, w: Any, b: Any = None) -> Any:
-        rank = w.ndim - 2
-        layout = options.get("layout", "channels_first")
-        y = lax.conv_general_dilated(
-            x,
-            w,
-            _each(options.get("stride", 1), rank),
-            _padding("conv_general_dilated", options.get("padding", 0), rank),
-            rhs_dilation=_each(options.get("dilation", 1), rank),
-            dimension_numbers=_axes(rank, layout),
-            feature_group_count=options.get("groups", 1),
-        )
-        return y if b is None else y + _column(b, y, layout)
-
-    return function
+def _conv(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
+    rank, layout = w.ndim - 2, options.get("layout", "channels_first")
+    y = lax.conv_general_dilated(
+        x,
+        w,
+        _each(options.get("stride", 1), rank),
+        _padding("conv_general_dilated", options.get("padding", 0), rank),
+        rhs_dilation=_each(options.get("dilation", 1), rank),
+        dimension_numbers=_axes(rank, layout),
+        feature_group_count=options.get("groups", 1),
+    )
+    return _biased(y, b, layout)
 
 
-def _conv_transpose(options: dict[str, Any]) -> Callable[..., Any]:
+def _conv_transpose(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
     if options.get("groups", 1) > 1:
         raise NotImplementedError("jax.lax.conv_transpose has no groups")
-
-    def function(x: Any, w: Any, b: Any = None) -> Any:
-        rank = w.ndim - 2
-        layout = options.get("layout", "channels_first")
-        kernel = w.shape[:-2] if layout == "channels_last" else w.shape[2:]
-        dilation = _each(options.get("dilation", 1), rank)
-        padding, consistent = _transposed_padding(options, kernel, dilation)
-        y = lax.conv_transpose(
-            x,
-            w,
-            _each(options.get("stride", 1), rank),
-            padding,
-            rhs_dilation=dilation,
-            dimension_numbers=_axes(rank, layout),
-            transpose_kernel=True,
-            use_consistent_padding=consistent,
-        )
-        return y if b is None else y + _column(b, y, layout)
-
-    return function
-
-
-def _transposed_padding(
-    options: dict[str, Any], kernel: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[Any, bool]:
-    """The padding of `conv_transpose`, and whether it is the forward convolution's.
-
-    With an output padding it cannot be; then it is what `conv_transpose` puts around
-    its spread-out input, `span - 1 - padding`, and the output padding behind.
-    """
-    rank = len(kernel)
-    padding = _padding("conv_transpose", options.get("padding", 0), rank)
+    rank, layout = w.ndim - 2, options.get("layout", "channels_first")
+    kernel = w.shape[:-2] if layout == "channels_last" else w.shape[2:]
+    strides = _each(options.get("stride", 1), rank)
+    dilations = _each(options.get("dilation", 1), rank)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    pads = _padding("conv_transpose", options.get("padding", 0), rank)
     more = _each(options.get("output_padding", 0), rank)
-    if isinstance(padding, str):
-        _refuse_words(padding, options, kernel, dilation)
-        return padding, True
-    if not any(more):
-        return padding, True
-    spans = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
-    dims = zip(spans, padding, more, strict=True)
-    return [(s - low, s - high + extra) for s, (low, high), extra in dims], False
+    if isinstance(pads, str):
+        _refuse_words(pads, strides, spans, more)
+    elif any(more):
+        # Then it cannot be the forward convolution's padding; it is what goes around
+        # the spread-out input, `span - 1 - padding`, and the output padding behind.
+        dims = zip(spans, pads, more, strict=True)
+        pads = [(s - 1 - low, s - 1 - high + extra) for s, (low, high), extra in dims]
+    y = lax.conv_transpose(
+        x,
+        w,
+        strides,
+        pads,
+        rhs_dilation=dilations,
+        dimension_numbers=_axes(rank, layout),
+        transpose_kernel=True,
+        use_consistent_padding=isinstance(pads, str) or not any(more),
+    )
+    return _biased(y, b, layout)
 
 
 def _refuse_words(
-    padding: str,
-    options: dict[str, Any],
-    kernel: tuple[int, ...],
-    dilation: tuple[int, ...],
+    padding: str, strides: Sequence[int], spans: Sequence[int], more: Sequence[int]
 ) -> None:
     """Refuse the words with which JAX means another output size than rot180."""
-    strides = _each(options.get("stride", 1), len(kernel))
-    if any(_each(options.get("output_padding", 0), len(kernel))):
+    if any(more):
         raise NotImplementedError(
             "jax.lax.conv_transpose has no output_padding with padding by name"
         )
@@ -233,7 +201,6 @@ def _refuse_words(
             f"jax.lax.conv_transpose has no padding {padding!r} that undoes the "
             "convolution's here"
         )
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     if any(span < step for span, step in zip(spans, strides, strict=True)):
         raise NotImplementedError(
             "jax.lax.conv_transpose with 'VALID' adds positions where the stride "
@@ -241,21 +208,18 @@ def _refuse_words(
         )
 
 
-def _max_pool(kernel_size: Ints, **options: Any) -> Callable[..., Any]:
-    return lambda x: _reduced(x, lax.max, -np.inf, kernel_size, **options)
+def _max_pool(x: Any, kernel_size: Ints, **options: Any) -> Any:
+    return _reduced(x, lax.max, -np.inf, kernel_size, **options)
 
 
 def _avg_pool(
-    kernel_size: Ints, *, count_include_pad: bool = True, **options: Any
-) -> Callable[..., Any]:
-    def function(x: Any) -> Any:
-        total = _reduced(x, lax.add, 0, kernel_size, **options)
-        if count_include_pad:
-            return total / np.prod(_each(kernel_size, x.ndim - 2))
-        ones = jnp.ones(x.shape, x.dtype)
-        return total / _reduced(ones, lax.add, 0, kernel_size, **options)
-
-    return function
+    x: Any, kernel_size: Ints, *, count_include_pad: bool = True, **options: Any
+) -> Any:
+    total = _reduced(x, lax.add, 0, kernel_size, **options)
+    if count_include_pad:
+        return total / np.prod(_each(kernel_size, x.ndim - 2))
+    ones = jnp.ones(x.shape, x.dtype)
+    return total / _reduced(ones, lax.add, 0, kernel_size, **options)
 
 
 def _reduced(
@@ -308,8 +272,10 @@ def _axes(rank: int, layout: str) -> tuple[str, str, str]:
     return f"NC{size}", f"OI{size}", f"NC{size}"
 
 
-def _column(b: Any, y: Any, layout: str) -> Any:
-    """The bias as it is added to `y`; another length than the filters' is refused."""
+def _biased(y: Any, b: Any, layout: str) -> Any:
+    """`y` plus the bias; another length than the filters' is refused."""
+    if b is None:
+        return y
     if layout == "channels_last":
-        return b.reshape(y.shape[-1])
-    return b.reshape((y.shape[1], *(1,) * (y.ndim - 2)))
+        return y + b.reshape(y.shape[-1])
+    return y + b.reshape((y.shape[1], *(1,) * (y.ndim - 2)))

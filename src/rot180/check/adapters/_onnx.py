@@ -22,8 +22,6 @@ except ImportError as error:
         "  Run: pip install 'rot180[onnx]'"
     ) from error
 
-__all__ = ["avg_pool", "conv", "conv_transpose", "max_pool", "relu"]
-
 Array = NDArray[Any]
 Ints = int | Sequence[int]
 VERSIONS = ("onnx",)
@@ -48,7 +46,8 @@ def conv(
     groups: int = 1,
 ) -> Array:
     """`Y` of `Conv`."""
-    return _slid("Conv", (x, w, b), stride, padding, dilation, group=groups)
+    more = {"dilations": _each(dilation, w.ndim - 2), "group": groups}
+    return _slid("Conv", (x, w, b), w.shape[2:], stride, padding, **more)
 
 
 def conv_transpose(
@@ -69,8 +68,9 @@ def conv_transpose(
             "ONNX's ConvTranspose means another output size by padding by name with a "
             "stride"
         )
-    more = {"group": groups, "output_padding": _each(output_padding, rank)}
-    return _slid("ConvTranspose", (x, w, b), stride, padding, dilation, **more)
+    more = {"dilations": _each(dilation, rank), "group": groups}
+    more["output_padding"] = _each(output_padding, rank)
+    return _slid("ConvTranspose", (x, w, b), w.shape[2:], stride, padding, **more)
 
 
 def max_pool(
@@ -83,16 +83,8 @@ def max_pool(
     ceil_mode: bool = False,
 ) -> Array:
     """`Y` of `MaxPool`."""
-    rank = x.ndim - 2
-    return _run(
-        "MaxPool",
-        {"x": x},
-        kernel_shape=_each(kernel_size, rank),
-        strides=_each(kernel_size if stride is None else stride, rank),
-        dilations=_each(dilation, rank),
-        ceil_mode=int(ceil_mode),
-        **_pads("MaxPool", padding, rank),
-    )
+    more = {"dilations": _each(dilation, x.ndim - 2), "ceil_mode": int(ceil_mode)}
+    return _slid("MaxPool", (x,), kernel_size, stride, padding, **more)
 
 
 def avg_pool(
@@ -105,20 +97,12 @@ def avg_pool(
     count_include_pad: bool = True,
 ) -> Array:
     """`Y` of `AveragePool`."""
-    rank = x.ndim - 2
     if ceil_mode and isinstance(padding, str):
         raise NotImplementedError(
             "ONNX's reference evaluator refuses ceil_mode with padding by name"
         )
-    return _run(
-        "AveragePool",
-        {"x": x},
-        kernel_shape=_each(kernel_size, rank),
-        strides=_each(kernel_size if stride is None else stride, rank),
-        ceil_mode=int(ceil_mode),
-        count_include_pad=int(count_include_pad),
-        **_pads("AveragePool", padding, rank),
-    )
+    more = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
+    return _slid("AveragePool", (x,), kernel_size, stride, padding, **more)
 
 
 def relu(x: Array) -> Array:
@@ -141,20 +125,19 @@ def _evaluator(
 
 def _slid(
     operator: str,
-    operands: tuple[Array, Array, Array | None],
-    stride: Ints,
+    operands: Sequence[Array | None],
+    kernel_size: Ints,
+    stride: Ints | None,
     padding: Any,
-    dilation: Ints,
     **more: Any,
 ) -> Array:
-    w = operands[1]
-    rank = w.ndim - 2
+    given = {n: a for n, a in zip("xwb", operands, strict=False) if a is not None}
+    rank = given["x"].ndim - 2
     return _run(
         operator,
-        {n: a for n, a in zip("xwb", operands, strict=True) if a is not None},
-        kernel_shape=w.shape[2:],
-        strides=_each(stride, rank),
-        dilations=_each(dilation, rank),
+        given,
+        kernel_shape=_each(kernel_size, rank),
+        strides=_each(kernel_size if stride is None else stride, rank),
         **more,
         **_pads(operator, padding, rank),
     )

@@ -9,6 +9,7 @@ the taps of a dilation, and the step of a stride are the adapter's, as SciPy has
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,6 @@ except ImportError as error:
         "  Run: pip install 'rot180[scipy]'"
     ) from error
 
-__all__ = ["conv", "conv_backward", "conv_input_grad", "conv_weight_grad"]
-
 Array = NDArray[Any]
 Ints = int | Sequence[int]
 Pairs = list[tuple[int, int]]
@@ -34,6 +33,8 @@ UNSUPPORTED = {
 }
 # SciPy's modes by the name that rot180 has for the same padding; "valid" pads nothing.
 _MODES = {"full": "full", "same_lower": "same"}
+_correlate = partial(signal.correlate, method="direct")
+_convolve = partial(signal.convolve, method="direct")
 
 
 def conv(
@@ -130,14 +131,6 @@ def _reached(slopes: Array, spans: tuple[int, ...]) -> tuple[Any, ...]:
     """The positions of `x` that some window reaches."""
     dims = zip(slopes.shape[2:], spans, strict=True)
     return tuple(slice(n + span - 1) for n, span in dims)
-
-
-def _correlate(a: Array, b: Array, mode: str) -> Array:
-    return np.asarray(signal.correlate(a, b, mode=mode, method="direct"))
-
-
-def _convolve(a: Array, b: Array, mode: str) -> Array:
-    return np.asarray(signal.convolve(a, b, mode=mode, method="direct"))
 
 
 def _channels(

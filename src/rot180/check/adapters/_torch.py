@@ -7,6 +7,8 @@ are contiguous, on the CPU. The build for CPUs alone is `pip install torch==2.13
 """
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,13 +27,6 @@ except ImportError as error:
         "  Run: pip install 'rot180[torch]', or pip install torch==2.13.0 for the "
         "build without CUDA."
     ) from error
-
-__all__ = [
-    "avg_pool", "avg_pool_backward", "conv", "conv_backward",
-    "conv_double_backward", "conv_input_grad", "conv_transpose",
-    "conv_transpose_backward", "conv_weight_grad", "max_pool", "max_pool_backward",
-    "relu", "relu_backward", "set_num_threads",
-]  # fmt: skip
 
 Array = NDArray[Any]
 VERSIONS = ("torch",)
@@ -59,25 +54,24 @@ def conv_input_grad(
     dy: Array, w: Array, x_shape: tuple[int, ...], **options: Any
 ) -> Array:
     """`dx`; the values of `x` do not matter, and are zeros."""
-    x = torch.zeros(x_shape, dtype=_tensor(dy).dtype, requires_grad=True)
-    return _gradients(_conv(x, _tensor(w), None, options), dy, x)[0]
+    x, filters = np.zeros(x_shape, dy.dtype), _tensor(w)
+    return _gradients(lambda x: _conv(x, filters, None, options), dy, x)[0]
 
 
 def conv_weight_grad(
     dy: Array, x: Array, w_shape: tuple[int, ...], **options: Any
 ) -> Array:
     """`dw`; the values of `w` do not matter, and are zeros."""
-    w = torch.zeros(w_shape, dtype=_tensor(dy).dtype, requires_grad=True)
-    return _gradients(_conv(_tensor(x), w, None, options), dy, w)[0]
+    w, images = np.zeros(w_shape, dy.dtype), _tensor(x)
+    return _gradients(lambda w: _conv(images, w, None, options), dy, w)[0]
 
 
 def conv_backward(
     dy: Array, x: Array, w: Array, **options: Any
 ) -> tuple[Array, Array, Array]:
     """`dx`, `dw` and `db` in one call of autograd."""
-    filters = w.shape[0]
-    operands = _leaf(x), _leaf(w), _leaf(np.zeros(filters, w.dtype))
-    dx, dw, db = _gradients(_conv(*operands, options), dy, *operands)
+    b = np.zeros(len(w), w.dtype)
+    dx, dw, db = _gradients(partial(_conv, options=options), dy, x, w, b)
     return dx, dw, db
 
 
@@ -107,9 +101,8 @@ def conv_transpose_backward(
     dy: Array, x: Array, w: Array, **options: Any
 ) -> tuple[Array, Array, Array]:
     """`dx`, `dw` and `db` of the transposed convolution in one call of autograd."""
-    filters = w.shape[1] * options.get("groups", 1)
-    operands = _leaf(x), _leaf(w), _leaf(np.zeros(filters, w.dtype))
-    dx, dw, db = _gradients(_conv_transpose(*operands, options), dy, *operands)
+    b = np.zeros(w.shape[1] * options.get("groups", 1), w.dtype)
+    dx, dw, db = _gradients(partial(_conv_transpose, options=options), dy, x, w, b)
     return dx, dw, db
 
 
@@ -120,8 +113,7 @@ def max_pool(x: Array, kernel_size: Any, **options: Any) -> Array:
 
 def max_pool_backward(dy: Array, x: Array, kernel_size: Any, **options: Any) -> Array:
     """`dx` of the maximum pooling."""
-    operand = _leaf(x)
-    return _gradients(_max_pool(operand, kernel_size, options), dy, operand)[0]
+    return _gradients(lambda x: _max_pool(x, kernel_size, options), dy, x)[0]
 
 
 def avg_pool(x: Array, kernel_size: Any, **options: Any) -> Array:
@@ -133,8 +125,8 @@ def avg_pool_backward(
     dy: Array, x_shape: tuple[int, ...], kernel_size: Any, **options: Any
 ) -> Array:
     """`dx` of the average pooling."""
-    x = torch.zeros(x_shape, dtype=_tensor(dy).dtype, requires_grad=True)
-    return _gradients(_avg_pool(x, kernel_size, options), dy, x)[0]
+    x = np.zeros(x_shape, dy.dtype)
+    return _gradients(lambda x: _avg_pool(x, kernel_size, options), dy, x)[0]
 
 
 def relu(x: Array) -> Array:
@@ -144,46 +136,44 @@ def relu(x: Array) -> Array:
 
 def relu_backward(dy: Array, x: Array) -> Array:
     """`dx` of `relu`."""
-    operand = _leaf(x)
-    return _gradients(functional.relu(operand), dy, operand)[0]
+    return _gradients(functional.relu, dy, x)[0]
 
 
 def _conv(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
-    rank = w.ndim - 2
     padding = options.get("padding")
-    if isinstance(padding, str):
-        if padding not in ("valid", "same"):
-            raise NotImplementedError(f"PyTorch has no padding {padding!r}")
-        if padding == "same" and _largest(options.get("stride", 1)) > 1:
-            raise NotImplementedError("PyTorch has no padding 'same' with a stride")
-    return _of_rank("conv", rank)(x, w, b, **options)
+    if padding == "same" and np.max(options.get("stride", 1)) > 1:
+        raise NotImplementedError("PyTorch has no padding 'same' with a stride")
+    if isinstance(padding, str) and padding not in ("valid", "same"):
+        raise NotImplementedError(f"PyTorch has no padding {padding!r}")
+    return _of_rank("conv", w.ndim - 2)(x, w, b, **options)
 
 
 def _conv_transpose(x: Any, w: Any, b: Any, options: dict[str, Any]) -> Any:
-    if isinstance(options.get("padding"), str):
-        raise NotImplementedError("PyTorch's conv_transpose has no padding by name")
+    _refuse_words("conv_transpose", options)
     return _of_rank("conv_transpose", w.ndim - 2)(x, w, b, **options)
 
 
 def _max_pool(x: Any, kernel_size: Any, options: dict[str, Any]) -> Any:
-    if isinstance(options.get("padding"), str):
-        raise NotImplementedError("PyTorch's max_pool has no padding by name")
+    _refuse_words("max_pool", options)
     return _of_rank("max_pool", _pool_rank(x, kernel_size))(x, kernel_size, **options)
 
 
 def _avg_pool(x: Any, kernel_size: Any, options: dict[str, Any]) -> Any:
+    _refuse_words("avg_pool", options)
     rank = _pool_rank(x, kernel_size)
-    if isinstance(options.get("padding"), str):
-        raise NotImplementedError("PyTorch's avg_pool has no padding by name")
     if rank == 1 and options.get("divisor_override") is not None:
         raise NotImplementedError("PyTorch's avg_pool1d has no divisor_override")
-    kernel = (kernel_size,) * rank if isinstance(kernel_size, int) else kernel_size
-    if rank == 3 and any(map(int.__lt__, x.shape[-3:], kernel)):
+    if rank == 3 and np.any(np.array(x.shape[-3:]) < kernel_size):
         raise NotImplementedError(
             "PyTorch's avg_pool3d refuses an input smaller than the kernel, padded or "
             "not"
         )
     return _of_rank("avg_pool", rank)(x, kernel_size, **options)
+
+
+def _refuse_words(name: str, options: dict[str, Any]) -> None:
+    if isinstance(options.get("padding"), str):
+        raise NotImplementedError(f"PyTorch's {name} has no padding by name")
 
 
 def _pool_rank(x: Any, kernel_size: Any) -> int:
@@ -197,12 +187,13 @@ def _of_rank(name: str, rank: int) -> Any:
     return getattr(functional, f"{name}{rank}d")
 
 
-def _largest(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else max(value)
-
-
-def _gradients(y: Any, dy: Array, *operands: Any) -> list[Array]:
-    return [_array(g) for g in torch.autograd.grad(y, operands, _tensor(dy))]
+def _gradients(
+    function: Callable[..., Any], dy: Array, *operands: Array
+) -> list[Array]:
+    """The gradients by the operands, given the gradient of the function's result."""
+    leaves = [_leaf(array) for array in operands]
+    found = torch.autograd.grad(function(*leaves), leaves, _tensor(dy))
+    return [_array(gradient) for gradient in found]
 
 
 def _tensor(array: Array) -> Any:

@@ -6,7 +6,7 @@ full profile combines and the range that random cases draw from stand there toge
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, lru_cache
 from typing import Any, Final, Literal, get_args
@@ -14,20 +14,14 @@ from typing import Any, Final, Literal, get_args
 from rot180 import ops
 
 __all__ = [
-    "KINDS",
-    "Case",
-    "Kind",
-    "Parameter",
-    "altered",
-    "fitted",
-    "make",
+    "CONV", "KINDS", "POOL", "Case", "Kind", "Parameter", "altered", "fitted", "make",
     "parameters",
-]
+]  # fmt: skip
 
 Kind = Literal["conv", "conv_transpose", "max_pool", "avg_pool", "relu"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-CONV: Final = ("conv", "conv_transpose")
-POOL: Final = ("max_pool", "avg_pool")
+CONV: Final[tuple[Kind, ...]] = ("conv", "conv_transpose")
+POOL: Final[tuple[Kind, ...]] = ("max_pool", "avg_pool")
 Pair = tuple[int, int]
 
 
@@ -62,6 +56,10 @@ class Parameter:
     def neutral_in(self, rank: int) -> Any:
         """Returns the neutral value of a case of that rank."""
         return (self.neutral,) * rank if self.each else self.neutral
+
+    def is_neutral(self, case: Case) -> bool:
+        """Whether the case has the neutral value."""
+        return bool(getattr(case, self.name) == self.neutral_in(case.rank))
 
 
 def _parameter(
@@ -185,6 +183,11 @@ class Case:
         )
 
     @property
+    def pads(self) -> tuple[Pair, ...]:
+        """The padding in numbers; nothing where it is a word."""
+        return () if isinstance(self.padding, str) else self.padding
+
+    @property
     def window(self) -> ops.Window:
         """The window of `x`; not for the transposed convolution, whose is `y`'s."""
         names = ("stride", "padding", "dilation", "groups", "flip")
@@ -223,85 +226,18 @@ class Case:
             if known.option == "no":
                 continue
             value = getattr(self, known.name)
-            if known.option == "always" or value != known.neutral_in(self.rank):
+            if known.option == "always" or not known.is_neutral(self):
                 options[known.name] = _simplest(value) if known.each else value
         return options
 
     def droppable(self) -> frozenset[str]:
         """Returns the options that a subject without them may ignore: the neutral."""
-        return frozenset(
-            known.name
-            for known in parameters(self.kind)
-            if getattr(self, known.name) == known.neutral_in(self.rank)
-        )
+        table = parameters(self.kind)
+        return frozenset(known.name for known in table if known.is_neutral(self))
 
     def features(self) -> frozenset[str]:
         """Returns the names of what a subject has to support for this case."""
         return _features(self)
-
-    def _used(self) -> Iterator[str]:
-        yield f"rank {self.rank}"
-        yield self.dtype
-        for known in parameters(self.kind):
-            value = getattr(self, known.name)
-            used = value != known.neutral_in(self.rank)
-            by_name = known.each and isinstance(value, str)
-            if known.feature and known.name != "dtype" and used:
-                yield "padding by name" if by_name else known.feature
-        if isinstance(self.padding, str):
-            yield f"padding {self.padding}"
-            if self.padding.startswith("same") and max(self.stride) > 1:
-                yield "same padding with a stride"
-        yield "no image axis" if self.images is None else "image axis"
-        if self.images == 0:
-            yield "no images"
-        if 0 in self.size:
-            yield "extent 0"
-        yield from self._features_by_dimension()
-
-    def _features_by_dimension(self) -> Iterator[str]:
-        for name in self._given_by_dimension():
-            if len(set(getattr(self, name))) > 1:
-                yield f"{name} per dimension"
-        if len(set(self.size)) > 1:
-            yield "image not square"
-        if self.kind in CONV and len(set(self.kernel_size)) > 1:
-            yield "kernel not square"
-        if set(self.kernel_size) != {3}:
-            yield "kernel other than 3"
-        if self.kind in CONV:
-            yield from self._features_of_channels()
-            if not self.bias:
-                yield "no bias"
-            if self.padding != ((1, 1),) * self.rank:
-                yield "padding other than 1"
-        if self.kind in POOL and self.stride != self.kernel_size:
-            yield "stride other than the kernel"
-        if any(self.remainder()):
-            yield "remainder"
-        if isinstance(self.padding, str):
-            return
-        if any(low != high for low, high in self.padding):
-            yield "padding per side"
-        if any(side < 0 for pair in self.padding for side in pair):
-            yield "negative padding"
-
-    def _features_of_channels(self) -> Iterator[str]:
-        if self.in_group > 1 or self.groups == 1:
-            yield "not depthwise"
-        if self.out_group > 1:
-            yield "several filters in a group"
-        if self.channels % 4 or self.filters % 4:
-            yield "channels no multiple of 4"
-
-    def _given_by_dimension(self) -> Iterator[str]:
-        """Yields the options that are numbers for each dimension."""
-        for known in parameters(self.kind):
-            words = isinstance(getattr(self, known.name), str)
-            if known.each and known.option != "no" and not words:
-                yield known.name
-        if self.kind in POOL:
-            yield "kernel_size"
 
     def remainder(self) -> tuple[int, ...]:
         """Returns how many positions the stride leaves behind the last full window."""
@@ -324,9 +260,49 @@ class Case:
         return count
 
 
+# Features that are no parameter's, of which operations, and whether a case has them.
+_FEATURES: Final[tuple[tuple[str, tuple[Kind, ...], Callable[[Case], bool]], ...]] = (
+    ("no image axis", KINDS, lambda c: c.images is None),
+    ("image axis", KINDS, lambda c: c.images is not None),
+    ("no images", KINDS, lambda c: c.images == 0),
+    ("extent 0", KINDS, lambda c: 0 in c.size),
+    ("image not square", KINDS, lambda c: len(set(c.size)) > 1),
+    ("kernel not square", CONV, lambda c: len(set(c.kernel_size)) > 1),
+    ("kernel other than 3", KINDS, lambda c: set(c.kernel_size) != {3}),
+    ("not depthwise", CONV, lambda c: c.in_group > 1 or c.groups == 1),
+    ("several filters in a group", CONV, lambda c: c.out_group > 1),
+    (
+        "channels no multiple of 4",
+        CONV,
+        lambda c: bool(c.channels % 4 or c.filters % 4),
+    ),
+    ("no bias", CONV, lambda c: not c.bias),
+    ("padding other than 1", CONV, lambda c: c.padding != ((1, 1),) * c.rank),
+    ("stride other than the kernel", POOL, lambda c: c.stride != c.kernel_size),
+    ("remainder", KINDS, lambda c: any(c.remainder())),
+    ("padding per side", KINDS, lambda c: any(low != high for low, high in c.pads)),
+    ("negative padding", KINDS, lambda c: any(min(pair) < 0 for pair in c.pads)),
+)
+
+
 @lru_cache(4096)
 def _features(case: Case) -> frozenset[str]:
-    return frozenset(case._used())
+    found = {f"rank {case.rank}", case.dtype}
+    found |= {n for n, kinds, has in _FEATURES if case.kind in kinds and has(case)}
+    given = ("kernel_size",) * (case.kind in POOL)  # by its value, not by a filter
+    for known in parameters(case.kind):
+        value = getattr(case, known.name)
+        if known.each and isinstance(value, str):
+            found |= {f"{known.feature} by name", f"{known.feature} {value}"}
+            if value.startswith("same") and max(case.stride) > 1:
+                found.add("same padding with a stride")
+            continue
+        if known.feature and known.name != "dtype" and not known.is_neutral(case):
+            found.add(known.feature)
+        is_given = known.option != "no" or known.name in given
+        if known.each and is_given and len(set(value)) > 1:
+            found.add(f"{known.name} per dimension")
+    return frozenset(found)
 
 
 def _simplest(values: Any) -> Any:
@@ -338,15 +314,17 @@ def _simplest(values: Any) -> Any:
     return items[0] if len(set(items)) == 1 else items
 
 
+_PARAMETERS: Final = tuple(
+    replace(entry.metadata["parameter"], name=entry.name)
+    for entry in fields(Case)
+    if entry.metadata
+)
+
+
 @cache
 def parameters(kind: Kind) -> tuple[Parameter, ...]:
     """Returns the parameters that an operation has, in the order of the table."""
-    found = []
-    for entry in fields(Case):
-        known = entry.metadata.get("parameter")
-        if known is not None and kind in known.kinds:
-            found.append(replace(known, name=entry.name))
-    return tuple(found)
+    return tuple(known for known in _PARAMETERS if kind in known.kinds)
 
 
 def make(kind: Kind = "conv", /, *, rank: int = 2, **values: Any) -> Case:
@@ -355,29 +333,17 @@ def make(kind: Kind = "conv", /, *, rank: int = 2, **values: Any) -> Case:
     `make(stride=2, padding=(1, 2))` strides by 2 in both dimensions and pads both by 1
     before and 2 after; parameters that are not given are neutral.
     """
-    for known in parameters(kind):
-        if not known.each:
-            continue
+    for known in (known for known in _PARAMETERS if known.each):
         value = values.get(known.name, known.neutral)
-        single = (
-            isinstance(value, int) or value is known.neutral or _is_pair(known, value)
-        )
-        values[known.name] = (value,) * rank if single else value
-    for entry in fields(Case):
-        other: Parameter | None = entry.metadata.get("parameter")
-        if other is not None and other.each and entry.name not in values:
-            values[entry.name] = (other.neutral,) * rank
+        if isinstance(value, int) or _is_pair(known, value):
+            value = (value,) * rank
+        values[known.name] = value
     return fitted(Case(kind, **values))
 
 
 def _is_pair(known: Parameter, value: Any) -> bool:
     """Whether the value is one dimension's padding."""
-    return (
-        known.name == "padding"
-        and isinstance(value, tuple)
-        and len(value) == 2
-        and all(isinstance(side, int) for side in value)
-    )
+    return known.name == "padding" and all(isinstance(side, int) for side in value)
 
 
 def altered(case: Case, name: str, value: Any) -> Case:
@@ -414,15 +380,10 @@ def _seen_from_inside(case: Case) -> tuple[Pair, ...]:
 
     What a pooling gives there is a matter of convention, and what its gradient does.
     """
-    window, size = _pooling(case), case.size
-    rows = ops.pool_counts(window, size, ((0, 0),) * case.rank)
-    pads = zip(case.padding, rows, strict=True)
-    return tuple(pair if all(row) else (0, 0) for pair, row in pads)  # type: ignore[misc]
-
-
-def _pooling(case: Case) -> ops.Window:
-    """Returns the window of a pooling, as far as it reaches with `ceil_mode`."""
     x = ops.TensorType((1, 1, *case.size), "float32")
     names = ("stride", "padding", "dilation", "ceil_mode")
     more: Any = {name: getattr(case, name) for name in names}
-    return ops.pool_op("check", "max", x, case.kernel_size, **more).window
+    window = ops.pool_op("check", "max", x, case.kernel_size, **more).window
+    rows = ops.pool_counts(window, case.size, ((0, 0),) * case.rank)
+    pairs = zip(case.pads, rows, strict=True)
+    return tuple(pair if all(row) else (0, 0) for pair, row in pairs)

@@ -22,15 +22,8 @@ from rot180.check.cases._dtypes import DTYPES
 from rot180.ops import PADDINGS
 
 __all__ = [
-    "CORE",
-    "LOUD",
-    "SHARED",
-    "alone",
-    "known_features",
-    "plain",
-    "variants",
-    "without",
-]
+    "CORE", "LOUD", "SHARED", "alone", "known_features", "plain", "variants", "without",
+]  # fmt: skip
 
 # Options of everyday use: an error that is no `raise` of the subject's is none of its
 # refusals.
@@ -205,14 +198,9 @@ def _padded_plainly(case: Case, features: set[str]) -> Case:
     if "padding other than 1" in features and case.kind in CONV:
         return replace(case, padding=((1, 1),) * case.rank)
     if isinstance(case.padding, str):
-        lacked = {
-            "padding by name",
-            f"padding {case.padding}",
-            *({"same padding with a stride"} & case.features()),
-        }
-        if lacked & features:
-            return replace(case, padding=((0, 0),) * case.rank)
-        return case
+        named = {"padding by name", f"padding {case.padding}"}
+        lacked = {*named, "same padding with a stride"} & features & case.features()
+        return replace(case, padding=((0, 0),) * case.rank) if lacked else case
     pads = case.padding
     if "negative padding" in features:
         pads = tuple((max(low, 0), max(high, 0)) for low, high in pads)

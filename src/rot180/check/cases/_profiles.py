@@ -263,12 +263,11 @@ def read_shapes(text: str, name: str = "the file of shapes") -> tuple[Case, ...]
 
 
 def _read_shape(line: str) -> Case:
-    parts = re.split(r"[_\s]*", "".join(line.split()))
-    compact = "".join(parts)
-    tokens = dict(_TOKEN.findall(compact))
-    if "".join(k + v for k, v in _TOKEN.findall(compact)) != compact:
+    compact = re.sub(r"[_\s]+", "", line)
+    tokens = _TOKEN.findall(compact)
+    if "".join(map("".join, tokens)) != compact:
         raise ValueError("It does not consist of names and numbers.")
-    numbers = {key: int(value) for key, value in tokens.items()}
+    numbers = {key: int(value) for key, value in tokens}
     known = {"g", "mb", "ic", "oc"} | {a + b for a in "iokspd" for b in _AXES}
     unknown = sorted(set(numbers) - known)
     if unknown:
@@ -293,7 +292,7 @@ def _described(numbers: dict[str, int], axes: str) -> Case:
         return default
 
     groups = numbers.get("g", 1)
-    kernel, stride, dilation, padding, extra = [], [], [], [], []
+    columns = []
     for axis in axes:
         size, k = extent("i", axis, None), extent("k", axis, None)
         s, d, low = extent("s", axis, 1), extent("d", axis, 0) + 1, extent("p", axis, 0)
@@ -303,17 +302,13 @@ def _described(numbers: dict[str, int], axes: str) -> Case:
             high = (extent("o", axis, None) - 1) * s + span - size - low
         if size + low + high < span or size < 1 or k < 1 or s < 1:
             raise ValueError("It has no output.")
-        kernel.append(k)
-        stride.append(s)
-        dilation.append(d)
-        padding.append((low, high))
-        extra.append(size - max(span - low - high, 0))
+        columns.append((k, s, d, (low, high), size - max(span - low - high, 0)))
     ic, oc = numbers["ic"], numbers["oc"]
     if groups < 1 or ic % groups or oc % groups or not ic or not oc:
         raise ValueError(f"{groups} groups do not divide {ic} and {oc} channels.")
+    kernel, stride, dilation, padding, extra = zip(*columns, strict=True)
     return make(
         "conv", rank=len(axes), images=numbers.get("mb", 2), groups=groups,
-        in_group=ic // groups, out_group=oc // groups, kernel_size=tuple(kernel),
-        stride=tuple(stride), dilation=tuple(dilation), padding=tuple(padding),
-        extra=tuple(extra),
+        in_group=ic // groups, out_group=oc // groups, kernel_size=kernel,
+        stride=stride, dilation=dilation, padding=padding, extra=extra,
     )  # fmt: skip

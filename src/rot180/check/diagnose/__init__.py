@@ -29,6 +29,8 @@ _SPECIAL: Final[Mapping[str, int]] = {
     "special-channel-count": 17,
     "grouped-strided": 18,
 }
+_INPUT_GRADIENTS: Final = ("dx", "gx")
+_BOTH: Final = {"groups > 1", "stride > 1"}
 # The kind of each known mistake, by its name without the output's.
 KINDS_OF_MISTAKES: Final[Mapping[str, int | None]] = {
     **{mistake.name: mistake.kind for mistake in MISTAKES},
@@ -73,18 +75,17 @@ def diagnose(
     found = [_of_match(match, about, label, len(failures)) for match in known]
     told = None if common is None else _of_condition(common, label, len(failures))
     fits = any(match.refuted == 0 for match in known)
-    special = (
-        common is not None
-        and told is not None
-        and (told.name in _SPECIAL and common.exact and not fits)
-    )
+    is_exact = common is not None and common.exact and not fits
+    special = is_exact and told is not None and told.name in _SPECIAL
     if known and known[0].refuted > 0 and not special:
         found[0] = _narrowed(found[0], known[0], about, right, first)
     found += _of_shapes(failures, label)
     if told is not None and all(known.parts != told.parts for known in found):
         found.insert(0 if special else len(found), told)
-    if not known and not earlier:
-        found += _of_place(about, label, len(failures))
+    where = None if known or earlier else place(about)
+    if where is not None:
+        text, explained = where
+        found.append(Diagnosis("place", f"{label}: {text}", explained, len(failures)))
     return tuple(found)
 
 
@@ -114,12 +115,8 @@ def _narrowed(
     when = condition(wrong, shown, fewest_right=1)
     if when is None:
         return diagnosis
-    name, both = diagnosis.name, {"groups > 1", "stride > 1"}
-    if (
-        first.output in ("dx", "gx")
-        and set(when.parts) <= both
-        and all(map(_has_both, wrong))
-    ):
+    name, is_gradient = diagnosis.name, first.output in _INPUT_GRADIENTS
+    if is_gradient and _BOTH.issuperset(when.parts) and all(map(_has_both, wrong)):
         name = "grouped-strided"
     elif when.counts:
         name = "special-channel-count"
@@ -135,7 +132,7 @@ def _of_condition(found: Condition, label: str, of: int) -> Diagnosis:
     name = "condition"
     if found.counts:
         name = "special-channel-count"
-    elif label in ("dx", "gx") and set(found.parts) == {"groups > 1", "stride > 1"}:
+    elif label in _INPUT_GRADIENTS and set(found.parts) == _BOTH:
         name = "grouped-strided"
     return Diagnosis(name, f"{label}: {found.text}", found.wrong, of, found.parts)
 
@@ -156,11 +153,3 @@ def _of_shapes(failures: Sequence[Failure], label: str) -> list[Diagnosis]:
         for text, _ in counts.most_common(1)
         if counts[text] >= 0.6 * len(texts)
     ]
-
-
-def _of_place(about: Sequence[Seen], label: str, of: int) -> list[Diagnosis]:
-    found = place(about) if about else None
-    if found is None:
-        return []
-    text, explained = found
-    return [Diagnosis("place", f"{label}: {text}", explained, of)]

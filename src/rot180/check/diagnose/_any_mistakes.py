@@ -12,9 +12,8 @@ from typing import Final
 import numpy as np
 
 from rot180.check.diagnose._mistake import ALL, Mistake, Predict, Seen, result
-from rot180.check.diagnose._problem import PlainProblem
 from rot180.check.diagnose._roundings import ROUNDINGS
-from rot180.check.diagnose._sums import Array
+from rot180.check.diagnose._sums import Array, kept, transposed
 
 __all__ = ["ANY_FIRST", "ANY_MISTAKES"]
 
@@ -23,7 +22,7 @@ _SIGNED = tuple(role for role in ALL if role != "relu")
 _LARGEST_DENOMINATOR: Final = 512
 
 
-def _of(change: Callable[[Array], Array | None]) -> Predict:
+def _of(change: Callable[[Array], Array]) -> Predict:
     """Predicts from the right result alone."""
     return result(lambda seen: change(seen.expected) if seen.expected.size else None)
 
@@ -34,30 +33,29 @@ def _scaled(seen: Seen) -> Array | None:
         return 3 * seen.expected
     if np.count_nonzero(seen.expected) < 2:
         return None
-    at = np.abs(seen.expected).argmax()
+    factor = _factor(seen.got, seen.expected)
+    return seen.expected * float(factor) if factor is not None else None
+
+
+def _factor(got: Array, expected: Array) -> Fraction | None:
+    at = np.abs(expected).argmax()
     with np.errstate(all="ignore"):
-        ratio = seen.got.flat[at] / seen.expected.flat[at]
+        ratio = got.flat[at] / expected.flat[at]
     if not np.isfinite(ratio) or ratio == 0:
         return None
-    factor = Fraction(float(ratio)).limit_denominator(_LARGEST_DENOMINATOR)
-    return seen.expected * float(factor)
+    return Fraction(float(ratio)).limit_denominator(_LARGEST_DENOMINATOR)
 
 
-def _factor(seen: Seen) -> str:
+def _scale(seen: Seen) -> str:
     """How many times too large or small the numbers of one call are."""
     assert seen.got is not None
-    at = np.abs(seen.expected).argmax()
-    ratio = float(seen.got.flat[at] / seen.expected.flat[at])
-    factor = Fraction(ratio).limit_denominator(_LARGEST_DENOMINATOR)
+    factor = _factor(seen.got, seen.expected)
+    assert factor is not None
     if factor.denominator == 1 and factor > 1:
         return f"{factor} times too large"
     if factor.numerator == 1 and factor > 0:
         return f"{factor.denominator} times too small"
     return f"scaled by {factor}"
-
-
-def _all_zero(expected: Array) -> Array:
-    return np.zeros_like(expected)
 
 
 def _empty_batch(seen: Seen) -> Array | None:
@@ -105,34 +103,9 @@ def _moved(a: Array, by: tuple[int, ...], *, wrap: bool) -> Array:
     return moved
 
 
-def _mixed_memory(seen: Seen) -> Array | None:
+def _mixed_memory(expected: Array) -> Array:
     """The elements of the other layout's memory in this layout's shape."""
-    last = np.moveaxis(seen.expected, 1, -1)
-    return last.reshape(seen.expected.shape)
-
-
-def _of_first_image(expected: Array) -> Array:
-    return np.broadcast_to(expected[:1], expected.shape)
-
-
-def _later_images_zero(expected: Array) -> Array:
-    new = np.zeros_like(expected)
-    new[:1] = expected[:1]
-    return new
-
-
-def _spatially(change: Callable[[Array, tuple[int, ...]], Array | None]) -> Predict:
-    def predict(seen: Seen) -> Array | None:
-        if not seen.expected.size or isinstance(seen.problem, PlainProblem):
-            return None
-        return change(seen.expected, tuple(range(2, seen.expected.ndim)))
-
-    return result(predict)
-
-
-def _transposed(a: Array, axes: tuple[int, ...]) -> Array | None:
-    new = a.transpose(0, 1, *axes[::-1])
-    return new if new.shape == a.shape else None
+    return np.moveaxis(expected, 1, -1).reshape(expected.shape)
 
 
 # fmt: off
@@ -140,7 +113,7 @@ def _transposed(a: Array, axes: tuple[int, ...]) -> Array | None:
 ANY_FIRST: Final = (
     Mistake("empty-batch", "not written when the batch is empty", 10, ("w", "db"), result(_empty_batch)),
     Mistake("not-written", "memory that is never written", 10, ALL, result(_unwritten)),
-    Mistake("zeros", "all zeros", None, ALL, _of(_all_zero)),
+    Mistake("zeros", "all zeros", None, ALL, _of(np.zeros_like)),
     Mistake("negative", "sign is wrong", None, ALL, _of(np.negative)),
     Mistake("accumulated", "every value is doubled: added twice, or never reset", None, ALL, _of(lambda e: 2 * e)),
 )
@@ -149,14 +122,14 @@ ANY_MISTAKES: Final = (
     Mistake("absolute", "absolute values", None, _SIGNED, _of(np.abs)),
     *ROUNDINGS,
     Mistake("rounded-int", "fractions are cut off", None, ALL, _of(np.trunc)),
-    Mistake("scaled", "scaled by a constant factor", 8, ALL, result(_scaled), _factor),
-    Mistake("first-image-for-all", "every image gets the first image's result", None, _IMAGES, _of(_of_first_image)),
-    Mistake("later-images-zero", "only the first image is computed", None, _IMAGES, _of(_later_images_zero)),
+    Mistake("scaled", "scaled by a constant factor", 8, ALL, result(_scaled), _scale),
+    Mistake("first-image-for-all", "every image gets the first image's result", None, _IMAGES, _of(lambda e: np.broadcast_to(e[:1], e.shape))),
+    Mistake("later-images-zero", "only the first image is computed", None, _IMAGES, _of(lambda e: kept(e, 0, 0))),
     Mistake("images-reversed", "images in reverse order", None, _IMAGES, _of(lambda e: e[::-1])),
     Mistake("channels-reversed", "channels in reverse order", None, _IMAGES, _of(lambda e: e[:, ::-1])),
-    Mistake("layout-mixed", "memory is channels last where channels first is meant", None, _IMAGES, result(_mixed_memory)),
-    Mistake("result-transposed", "rows and columns of the result are exchanged", None, ("y", "x", "max", "avg"), _spatially(_transposed)),
-    Mistake("result-reversed", "result is reversed in space", None, ("y", "x"), _spatially(np.flip)),
+    Mistake("layout-mixed", "memory is channels last where channels first is meant", None, _IMAGES, _of(_mixed_memory)),
+    Mistake("result-transposed", "rows and columns of the result are exchanged", None, ("y", "x", "max", "avg"), _of(lambda e: transposed(e, 2))),
+    Mistake("result-reversed", "result is reversed in space", None, ("y", "x"), _of(lambda e: np.flip(e, tuple(range(2, e.ndim))))),
     Mistake("shifted", "result is shifted, zeros behind", 16, (*_IMAGES, "w"), _shifted(wrap=False)),
     Mistake("wrapped", "result is shifted, the end wrapped to the front", 16, (*_IMAGES, "w"), _shifted(wrap=True)),
 )

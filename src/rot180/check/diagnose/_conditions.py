@@ -63,11 +63,6 @@ class Condition:
         return longer if len(longer) <= _WIDTH else text
 
 
-def _each(test: Callable[[Case, int], bool]) -> Test:
-    """Whether any dimension passes a test."""
-    return lambda case: any(test(case, d) for d in range(case.rank))
-
-
 def _padding(test: Callable[[int, int], bool]) -> Test:
     """Whether any dimension's padding, in numbers, passes a test."""
 
@@ -83,38 +78,34 @@ def _differs(name: str) -> Test:
     return lambda case: len(set(getattr(case, name))) > 1
 
 
-def _is_set(name: str) -> Test:
-    return lambda case: bool(getattr(case, name))
-
-
 # Statements about a configuration, the simplest and the most general first. Of several
 # that separate equally well the first is told.
 _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("groups > 1", lambda c: c.groups > 1),
     ("groups == 1", lambda c: c.groups == 1),
-    ("stride > 1", _each(lambda c, d: c.stride[d] > 1)),
-    ("dilation > 1", _each(lambda c, d: c.dilation[d] > 1)),
+    ("stride > 1", lambda c: max(c.stride) > 1),
+    ("dilation > 1", lambda c: max(c.dilation) > 1),
     ("padding is not 0", _padding(lambda low, high: low != 0 or high != 0)),
     ("padding is asymmetric", _padding(lambda low, high: low != high)),
     ("padding is negative", _padding(lambda low, high: min(low, high) < 0)),
     ("padding is a word", lambda c: isinstance(c.padding, str)),
-    ("bias is given", _is_set("bias")),
-    ("flip is set", _is_set("flip")),
+    ("bias is given", lambda c: c.bias),
+    ("flip is set", lambda c: c.flip),
     ("layout is channels_last", lambda c: c.layout == "channels_last"),
-    ("output_padding > 0", _each(lambda c, d: c.output_padding[d] > 0)),
-    ("ceil_mode is set", _is_set("ceil_mode")),
+    ("output_padding > 0", lambda c: max(c.output_padding) > 0),
+    ("ceil_mode is set", lambda c: c.ceil_mode),
     ("not count_include_pad", lambda c: not c.count_include_pad),
     ("divisor_override is given", lambda c: c.divisor_override is not None),
     ("there are no images", lambda c: c.images == 0),
     ("there is no image axis", lambda c: c.images is None),
     ("images > 1", lambda c: (c.images or 0) > 1),
-    ("kernel > 1", _each(lambda c, d: c.kernel_size[d] > 1)),
-    ("a kernel extent is even", _each(lambda c, d: c.kernel_size[d] % 2 == 0)),
+    ("kernel > 1", lambda c: max(c.kernel_size) > 1),
+    ("a kernel extent is even", lambda c: any(k % 2 == 0 for k in c.kernel_size)),
     ("kernel == 1", lambda c: set(c.kernel_size) == {1}),
     ("stride leaves a rest", lambda c: any(c.remainder())),
     ("stride and dilation differ", lambda c: c.stride != c.dilation),
-    ("stride > kernel", _each(lambda c, d: c.stride[d] > c.kernel_size[d])),
-    ("windows overlap", _each(lambda c, d: c.stride[d] < c.kernel_size[d])),
+    ("stride > kernel", lambda c: any(map(operator.gt, c.stride, c.kernel_size))),
+    ("windows overlap", lambda c: any(map(operator.lt, c.stride, c.kernel_size))),
     ("channels in a group > 1", lambda c: c.in_group > 1),
     ("filters in a group > 1", lambda c: c.out_group > 1),
     ("channels != filters", lambda c: c.channels != c.filters),
@@ -128,9 +119,7 @@ _STATEMENTS: Final[tuple[tuple[str, Test], ...]] = (
     ("an extent is 0", lambda c: 0 in c.size),
     ("an extent is 1", lambda c: 1 in c.size),
     *((f"dtype is {name}", lambda c, name=name: c.dtype == name) for name in DTYPES),
-    ("rank is 1", lambda c: c.rank == 1),
-    ("rank is 2", lambda c: c.rank == 2),
-    ("rank is 3", lambda c: c.rank == 3),
+    *((f"rank is {rank}", lambda c, r=rank: c.rank == r) for rank in (1, 2, 3)),
     ("rank > 1", lambda c: c.rank > 1),
 )
 # Fields of which each value seen among the wrong configurations is a statement too.
@@ -144,8 +133,19 @@ _COUNTS: Final = {
 _EXTENTS: Final = {
     "kernel_size": "kernel size", "stride": "stride", "dilation": "dilation"
 }  # fmt: skip
-_LIMITS: Final = (4, 8, 16, 32)
-_LANES: Final = (4, 8, 16)
+# What vector widths and blocks make special of a count.
+_BY_SIZE: Final[tuple[tuple[str, Callable[[int], bool]], ...]] = (
+    *((f"> {limit}", limit.__lt__) for limit in (4, 8, 16, 32)),
+    *(
+        (f"% {lanes} {rest}", lambda n, lanes=lanes, test=test: test(n % lanes))
+        for lanes in (4, 8, 16)
+        for rest, test in (
+            ("!= 0", bool),
+            ("== 0", operator.not_),
+            ("== 1", (1).__eq__),
+        )
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +156,14 @@ class _Statement:
 
 
 def _statements(wrong: Sequence[Case]) -> Iterator[_Statement]:
-    for text, test in _STATEMENTS:
-        yield _Statement(text, test)
+    yield from itertools.starmap(_Statement, _STATEMENTS)
     kinds = {case.kind for case in wrong}
     for field, name in _COUNTS.items() if kinds & {*CONV} else ():
         # A count of 1 is no special count: it says that there is nothing to count.
         for value in sorted({getattr(case, field) for case in wrong} - {1}):
-            yield _Statement(
-                f"{name} == {value}",
-                lambda c, f=field, v=value: getattr(c, f) == v,  # type: ignore[misc]
-                is_count=True,
-            )
-        yield from _by_size(field, name)
+            yield _Statement(f"{name} == {value}", _count(field, value.__eq__), True)
+        for text, special in _BY_SIZE:
+            yield _Statement(f"{name} {text}", _count(field, special), True)
     for field, name in _EXTENTS.items():
         for value in sorted({v for case in wrong for v in getattr(case, field)}):
             yield _Statement(
@@ -178,25 +174,8 @@ def _statements(wrong: Sequence[Case]) -> Iterator[_Statement]:
         yield _Statement(f"images == {value}", lambda c, v=value: c.images == v)  # type: ignore[misc]
 
 
-def _by_size(field: str, name: str) -> Iterator[_Statement]:
-    """Yields the statements about what vector widths and blocks make special."""
-
-    def count(case: Case) -> int:
-        return int(getattr(case, field))
-
-    for v in _LIMITS:
-        yield _Statement(f"{name} > {v}", lambda c, v=v: count(c) > v, True)  # type: ignore[misc]
-    for v in _LANES:
-        for rest, test in (
-            ("!= 0", bool),
-            ("== 0", operator.not_),
-            ("== 1", (1).__eq__),
-        ):
-            yield _Statement(
-                f"{name} % {v} {rest}",
-                lambda c, v=v, test=test: test(count(c) % v),  # type: ignore[misc]
-                is_count=True,
-            )
+def _count(field: str, test: Callable[[int], bool]) -> Test:
+    return lambda case: test(getattr(case, field))
 
 
 def holds(parts: Collection[str], case: Case) -> bool:

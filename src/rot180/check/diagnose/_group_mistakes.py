@@ -14,7 +14,7 @@ import numpy as np
 
 from rot180.check.diagnose._mistake import CONV, Mistake, Predict, conv, every
 from rot180.check.diagnose._problem import ConvProblem
-from rot180.check.diagnose._sums import Array
+from rot180.check.diagnose._sums import Array, kept
 
 __all__ = ["GROUP_MISTAKES"]
 
@@ -32,18 +32,19 @@ def _axis(name: str) -> int:
     return 0 if name == "w" else 1
 
 
+def _reading(names: tuple[str, ...], read: Callable[[int, Array], Array]) -> Predict:
+    """Predicts with operands read otherwise along the axis of the groups."""
+    reads = {name: partial(read, _axis(name)) for name in names}
+    return _grouped(lambda p: None if p.out in names else p.reading(**reads))
+
+
 def _from_group(which: int) -> Predict:
     """Every group reads one group's slice, of one operand or of both."""
 
-    def form(names: tuple[str, ...]) -> Predict:
-        def read(name: str, a: Array) -> Array:
-            axis = _axis(name)
-            return np.take(a, [which] * a.shape[axis], axis=axis)
+    def read(axis: int, a: Array) -> Array:
+        return np.take(a, [which] * a.shape[axis], axis=axis)
 
-        reads = {name: partial(read, name) for name in names}
-        return _grouped(lambda p: None if p.out in names else p.reading(**reads))
-
-    return every(*(form(names) for names in _CHOICES))
+    return every(*(_reading(names, read) for names in _CHOICES))
 
 
 def _interleaved(names: tuple[str, ...]) -> Predict:
@@ -68,48 +69,19 @@ def _interleaved(names: tuple[str, ...]) -> Predict:
 def _rolled(step: int) -> Predict:
     """Every group reads its neighbour's slice of one operand."""
 
-    def form(name: str) -> Predict:
-        def read(a: Array) -> Array:
-            return np.roll(a, step, _axis(name))
+    def read(axis: int, a: Array) -> Array:
+        return np.roll(a, step, axis)
 
-        return _grouped(lambda p: p.reading(**{name: read}) if name != p.out else None)
-
-    return every(*(form(name) for name in CONV))
+    return every(*(_reading((name,), read) for name in CONV))
 
 
-def _added_up(*, everywhere: bool) -> Predict:
-    """The groups' results go to one place: all groups', or the first group's."""
-
-    def change(problem: ConvProblem) -> Array:
-        y, axis = problem.grouped(), _axis(problem.out)
-        total = np.broadcast_to(y.sum(axis, keepdims=True), y.shape)
-        return total if everywhere else total * _at(y, axis, 0)
-
-    return _grouped(change)
+def _written(change: Callable[[Array, int], Array]) -> Predict:
+    """Predicts with the results of the groups, along their axis, altered."""
+    return _grouped(lambda p: change(p.grouped(), _axis(p.out)))
 
 
-def _one_left(which: int) -> Predict:
-    """Only one group's result is written."""
-
-    def change(problem: ConvProblem) -> Array:
-        y, axis = problem.grouped(), _axis(problem.out)
-        return y * _at(y, axis, which)
-
-    return _grouped(change)
-
-
-def _at(a: Array, axis: int, which: int) -> Array:
-    """Returns 1 at one place of an axis, 0 elsewhere, to multiply `a` by."""
-    shape = [1] * a.ndim
-    shape[axis] = a.shape[axis]
-    chosen = np.arange(a.shape[axis]) == which % a.shape[axis]
-    return np.asarray(chosen).reshape(shape)
-
-
-def _overwritten(problem: ConvProblem) -> Array:
-    """Every group writes to the first group's place; the last stands."""
-    y, axis = problem.grouped(), _axis(problem.out)
-    return np.roll(y, 1, axis) * _at(y, axis, 0)
+def _total(y: Array, axis: int) -> Array:
+    return np.broadcast_to(y.sum(axis, keepdims=True), y.shape)
 
 
 def _exchanged(a: Array) -> Array:
@@ -132,7 +104,7 @@ def _swapped_axes(problem: ConvProblem) -> ConvProblem | Array | None:
 
 def _swapped_axes_reversed(problem: ConvProblem) -> ConvProblem | None:
     """Neither the filter rotated nor its channels exchanged."""
-    flipped = tuple(replace(d, flip=not d.flip) for d in problem.dims)
+    flipped = tuple(d.by(flip=lambda d: not d.flip) for d in problem.dims)
     altered = _swapped_axes(replace(problem, dims=flipped))
     return altered if isinstance(altered, ConvProblem) else None
 
@@ -143,11 +115,11 @@ GROUP_MISTAKES: Final = (
     Mistake("group-slice-last", "every group reads the last group's slice", 7, CONV, _from_group(-1)),
     Mistake("group-neighbour", "groups read their neighbour's slice", 7, CONV, every(_rolled(1), _rolled(-1))),
     Mistake("groups-interleaved", "groups take every g-th channel, not a block", 7, CONV, every(*map(_interleaved, _CHOICES))),
-    Mistake("groups-added-up", "results of all groups are added up", 7, CONV, _added_up(everywhere=True)),
-    Mistake("groups-into-first", "all groups add to the first group's channels", 7, CONV, _added_up(everywhere=False)),
-    Mistake("groups-overwrite", "all groups overwrite the first group's channels", 7, CONV, _grouped(_overwritten)),
-    Mistake("groups-first-only", "only the first group is computed", 7, CONV, _one_left(0)),
-    Mistake("groups-last-only", "only the last group is computed", 7, CONV, _one_left(-1)),
+    Mistake("groups-added-up", "results of all groups are added up", 7, CONV, _written(_total)),
+    Mistake("groups-into-first", "all groups add to the first group's channels", 7, CONV, _written(lambda y, axis: kept(_total(y, axis), 0, axis))),
+    Mistake("groups-overwrite", "all groups overwrite the first group's channels", 7, CONV, _written(lambda y, axis: kept(np.roll(y, 1, axis), 0, axis))),
+    Mistake("groups-first-only", "only the first group is computed", 7, CONV, _written(lambda y, axis: kept(y, 0, axis))),
+    Mistake("groups-last-only", "only the last group is computed", 7, CONV, _written(lambda y, axis: kept(y, -1, axis))),
     Mistake("channels-not-exchanged", "filter rotated, but its channels not exchanged", 1, ("x",), conv(_swapped_axes)),
     Mistake("filter-as-it-is", "filter neither rotated nor its channels exchanged", 1, ("x",), conv(_swapped_axes_reversed)),
     Mistake("channels-exchanged", "filter's channel axes are exchanged", 7, ("y", "w"), conv(_swapped_axes)),

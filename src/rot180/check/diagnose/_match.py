@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -170,14 +170,16 @@ def _wrong_numbers(one: Seen) -> int:
 
 def _right_calls(passed: Sequence[Case], function: str, output: str) -> list[Seen]:
     """Returns some of the right calls, on operands drawn anew, small ones first."""
-    few = sorted(passed, key=lambda case: case.work())
+    few = sorted(passed, key=Case.work)
     step = max(1, len(few) // (2 * _PASSES_TRIED))
-    calls = []
-    for number, case in enumerate(few[::step][:_PASSES_TRIED]):
+    return list(_calls(few[::step][:_PASSES_TRIED], function, output))
+
+
+def _calls(cases: Sequence[Case], function: str, output: str) -> Iterator[Seen]:
+    for number, case in enumerate(cases):
         problem = drawn(case, function, output, number)
         if problem is not None:
-            calls.append(Seen(case, output, problem, problem.value()))
-    return calls
+            yield Seen(case, output, problem, problem.value())
 
 
 @np.errstate(all="ignore")
@@ -185,15 +187,9 @@ def showing(
     mistake: Mistake, passed: Sequence[Case], function: str, output: str
 ) -> list[Case]:
     """Returns the right calls in which a mistake would have given wrong numbers."""
-    few = sorted(passed, key=lambda case: case.work())[:_PASSES_SHOWN]
-    found = []
-    for number, case in enumerate(few):
-        problem = drawn(case, function, output, number)
-        if problem is not None:
-            one = Seen(case, output, problem, problem.value())
-            if _refuted(mistake, [one]):
-                found.append(case)
-    return found
+    few = sorted(passed, key=Case.work)[:_PASSES_SHOWN]
+    calls = _calls(few, function, output)
+    return [one.case for one in calls if _refuted(mistake, [one])]
 
 
 def _refuted(mistake: Mistake, right: Sequence[Seen]) -> float:

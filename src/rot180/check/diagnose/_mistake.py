@@ -6,17 +6,18 @@ turn an alteration of the window, of the operands or of the result into a predic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rot180.check.cases import Case
 from rot180.check.diagnose._pool import PoolProblem
 from rot180.check.diagnose._problem import ConvProblem, PlainProblem, Problem
-from rot180.check.diagnose._sums import Array, Dim, Pass, meets
+from rot180.check.diagnose._sums import Array, Dim, Dims, Pass, Rule, tables
 
 __all__ = [
-    "ALL", "CONV", "POOL", "Mistake", "Seen", "conv", "dims", "ends", "every", "only",
-    "operand", "pooling", "result", "window",
+    "ALL", "CONV", "POOL", "Mistake", "Predict", "Seen", "conv", "dims", "ends",
+    "every", "only", "operand", "pooling", "result", "window",
 ]  # fmt: skip
 
 CONV = ("y", "x", "w")
@@ -70,97 +71,6 @@ class Mistake:
     detail: Callable[[Seen], str] | None = None
 
 
-def dims(change: Callable[[Dim], Dim | None]) -> Predict:
-    """Predicts with every dimension altered; a dimension may be left as it is."""
-    return window(lambda given: tuple(change(dim) or dim for dim in given))
-
-
-def only(which: int, change: Callable[[Dim], Dim | None]) -> Predict:
-    """Predicts with one of several dimensions altered."""
-
-    def altered(given: tuple[Dim, ...]) -> tuple[Dim, ...] | None:
-        if len(given) < 2:
-            return None
-        new = list(given)
-        new[which] = change(new[which]) or new[which]
-        return tuple(new)
-
-    return window(altered)
-
-
-def window(change: Callable[[tuple[Dim, ...]], tuple[Dim, ...] | None]) -> Predict:
-    """Predicts with the dimensions altered together."""
-
-    def predict(seen: Seen) -> Iterator[Array]:
-        problem = seen.problem
-        if isinstance(problem, PlainProblem):
-            return
-        new = change(problem.dims)
-        if new is not None and new != problem.dims:
-            yield problem.value(dims=new)
-
-    return predict
-
-
-def ends(change: Callable[[Array, Dim], Array | None]) -> Predict:
-    """Predicts with the table of where input and output meet altered."""
-
-    def predict(seen: Seen) -> Iterator[Array]:
-        problem = seen.problem
-        if not isinstance(problem, ConvProblem):
-            return
-        right = [meets(dim) for dim in problem.dims]
-        new = [change(t.copy(), d) for t, d in zip(right, problem.dims, strict=True)]
-        if any(table is not None for table in new):
-            pairs = zip(new, right, strict=True)
-            yield problem.value(meets=tuple(t if n is None else n for n, t in pairs))
-
-    return predict
-
-
-def every(*predictions: Predict) -> Predict:
-    """Predicts each of several forms of one mistake."""
-
-    def predict(seen: Seen) -> Iterator[Array]:
-        for one in predictions:
-            yield from one(seen)
-
-    return predict
-
-
-def conv(change: Callable[[ConvProblem], ConvProblem | Array | None]) -> Predict:
-    """Predicts with the convolution altered, or its grouped output before the bias."""
-
-    def predict(seen: Seen) -> Iterator[Array]:
-        problem = seen.problem
-        if not isinstance(problem, ConvProblem):
-            return
-        new = change(problem)
-        if new is not None:
-            new = new.value() if isinstance(new, ConvProblem) else problem.finished(new)
-            yield new
-
-    return predict
-
-
-def operand(name: Pass, change: Callable[[Array], Array]) -> Predict:
-    """Predicts with one operand of the convolution altered, where it is one."""
-    return conv(lambda p: p.reading(**{name: change}) if name != p.out else None)
-
-
-def pooling(change: Callable[[PoolProblem], PoolProblem | Array | None]) -> Predict:
-    """Predicts with a rule of the pooling altered."""
-
-    def predict(seen: Seen) -> Iterator[Array]:
-        if not isinstance(seen.problem, PoolProblem):
-            return
-        new = change(seen.problem)
-        if new is not None:
-            yield new.value() if isinstance(new, PoolProblem) else new
-
-    return predict
-
-
 def result(change: Callable[[Seen], Array | None]) -> Predict:
     """Predicts from the whole call."""
 
@@ -170,3 +80,83 @@ def result(change: Callable[[Seen], Array | None]) -> Predict:
             yield new
 
     return predict
+
+
+def every(*predictions: Predict) -> Predict:
+    """Predicts each of several forms of one mistake."""
+    return lambda seen: itertools.chain.from_iterable(p(seen) for p in predictions)
+
+
+def window(change: Callable[[Dims], Dims]) -> Predict:
+    """Predicts with the dimensions altered together."""
+
+    def changed(seen: Seen) -> Array | None:
+        problem = seen.problem
+        if isinstance(problem, PlainProblem):
+            return None
+        new = change(problem.dims)
+        return None if new == problem.dims else replace(problem, dims=new).value()
+
+    return result(changed)
+
+
+def dims(**rules: Rule) -> Predict:
+    """Predicts with every dimension altered, each field by its rule."""
+    return window(lambda given: tuple(dim.by(**rules) for dim in given))
+
+
+def only(which: int, **rules: Rule) -> Predict:
+    """Predicts with one of several dimensions altered."""
+
+    def altered(given: Dims) -> Dims:
+        new = list(given)
+        if len(given) > 1:
+            new[which] = new[which].by(**rules)
+        return tuple(new)
+
+    return window(altered)
+
+
+def conv(change: Callable[[ConvProblem], ConvProblem | Array | None]) -> Predict:
+    """Predicts with the convolution altered, or its grouped output before the bias."""
+
+    def changed(seen: Seen) -> Array | None:
+        if not isinstance(seen.problem, ConvProblem):
+            return None
+        new = change(seen.problem)
+        if isinstance(new, ConvProblem):
+            return new.value()
+        return None if new is None else seen.problem.finished(new)
+
+    return result(changed)
+
+
+def ends(change: Callable[[Array, Dim], Array | None]) -> Predict:
+    """Predicts with the table of where input and output meet altered."""
+
+    def changed(problem: ConvProblem) -> Array | None:
+        right = tables(problem.dims)
+        new = [change(t.copy(), d) for t, d in zip(right, problem.dims, strict=True)]
+        if all(table is None for table in new):
+            return None
+        pairs = zip(new, right, strict=True)
+        return problem.grouped(tuple(t if n is None else n for n, t in pairs))
+
+    return conv(changed)
+
+
+def operand(name: Pass, change: Callable[[Array], Array]) -> Predict:
+    """Predicts with one operand of the convolution altered, where it is one."""
+    return conv(lambda p: p.reading(**{name: change}) if name != p.out else None)
+
+
+def pooling(change: Callable[[PoolProblem], PoolProblem | Array | None]) -> Predict:
+    """Predicts with a rule of the pooling altered, or its output."""
+
+    def changed(seen: Seen) -> Array | None:
+        if not isinstance(seen.problem, PoolProblem):
+            return None
+        new = change(seen.problem)
+        return new.value() if isinstance(new, PoolProblem) else new
+
+    return result(changed)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from rot180.check.diagnose._sums import Array, Dim, touched
+from rot180.check.diagnose._sums import Array, Dims, touched
 
 __all__ = ["DIVISORS", "PoolProblem"]
 
@@ -38,7 +38,7 @@ class PoolProblem:
 
     kind: Literal["max", "avg"]
     backward: bool
-    dims: tuple[Dim, ...]
+    dims: Dims
     x: Array | None
     dy: Array | None
     include: bool = True
@@ -54,10 +54,8 @@ class PoolProblem:
         """The pass, by which fingerprints are chosen."""
         return f"{self.kind}_back" if self.backward else self.kind
 
-    def value(self, dims: tuple[Dim, ...] | None = None) -> Array:
-        """Returns the output, under another window if one is given."""
-        if dims is not None:
-            return replace(self, dims=dims).value()
+    def value(self) -> Array:
+        """Returns the output."""
         return self._scattered() if self.backward else self.reduced(np.max)
 
     def windows(self) -> Array:
@@ -131,8 +129,7 @@ def _counts(problem: PoolProblem, padded: bool) -> Array:
     """Returns how many positions of each window count, with or without padding."""
     total = np.ones(1)
     for dim in problem.dims:
-        p, r = np.ogrid[: dim.count, : dim.taps]
-        at = p * dim.stride + r * dim.dilation - dim.low
+        at = dim.places()
         begin, end = (-dim.low, dim.size + dim.high) if padded else (0, dim.size)
         row = ((at >= begin) & (at < end)).sum(axis=1)
         total = (total[:, None] * row).reshape(-1)

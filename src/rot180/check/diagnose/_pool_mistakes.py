@@ -21,7 +21,7 @@ from rot180.check.diagnose._mistake import (
 )
 from rot180.check.diagnose._pool import PoolProblem
 from rot180.check.diagnose._problem import PlainProblem
-from rot180.check.diagnose._sums import Array
+from rot180.check.diagnose._sums import Array, kept
 
 __all__ = ["POOL_MISTAKES"]
 
@@ -33,13 +33,13 @@ def _rule(**rules: object) -> Predict:
     return pooling(lambda p: replace(p, **rules))  # type: ignore[arg-type]
 
 
-def _overridden(name: str) -> Predict:
-    """Predicts another divisor where one was given."""
-    return pooling(lambda p: None if p.override is None else replace(p, divisor=name))
-
-
-def _not_overridden(name: str) -> Predict:
-    return pooling(lambda p: replace(p, divisor=name) if p.override is None else None)
+def _divisor(name: str, *, given: bool) -> Predict:
+    """Predicts another divisor where one was given, or where none was."""
+    return pooling(
+        lambda p: (
+            replace(p, divisor=name) if (p.override is not None) == given else None
+        )
+    )
 
 
 def _average(problem: PoolProblem) -> Array | None:
@@ -54,10 +54,9 @@ def _left_out(at: int) -> Predict:
     def change(problem: PoolProblem) -> PoolProblem | None:
         if problem.dy is None:
             return None
-        dy = problem.dy.copy()
+        dy = problem.dy
         for axis in range(2, dy.ndim):
-            if dy.shape[axis]:
-                dy[(slice(None),) * axis + (at,)] = 0
+            dy = dy - kept(dy, at, axis)
         return replace(problem, dy=dy)
 
     return pooling(change)
@@ -110,13 +109,13 @@ POOL_MISTAKES: Final = (
     Mistake("average", "the mean instead of the largest value", None, ("max",), pooling(_average)),
     Mistake("last-window-dropped", "the last window of every dimension is left out", 6, ("max_back", "avg_back"), _left_out(-1)),
     # The divisor.
-    Mistake("divisor-override-ignored", "divisor_override is ignored", 12, _AVG, _overridden("not overridden")),
-    Mistake("divisor-override-and-count", "divides by divisor_override and by the count too", 12, _AVG, _overridden("override and count")),
-    Mistake("divisor-area-override", "divides by the kernel's area, not divisor_override", 12, _AVG, _overridden("area")),
-    Mistake("divisor-area", "divides by the kernel's area, overhang included", 12, _AVG, _not_overridden("area")),
-    Mistake("divisor-counts-padding", "padding counts in the divisor", 12, _AVG, _not_overridden("padded")),
-    Mistake("divisor-inside", "padding does not count in the divisor", 12, _AVG, _not_overridden("inside")),
-    Mistake("divisor-padding", "count_include_pad is the wrong way round", 12, _AVG, _not_overridden("other count")),
+    Mistake("divisor-override-ignored", "divisor_override is ignored", 12, _AVG, _divisor("not overridden", given=True)),
+    Mistake("divisor-override-and-count", "divides by divisor_override and by the count too", 12, _AVG, _divisor("override and count", given=True)),
+    Mistake("divisor-area-override", "divides by the kernel's area, not divisor_override", 12, _AVG, _divisor("area", given=True)),
+    Mistake("divisor-area", "divides by the kernel's area, overhang included", 12, _AVG, _divisor("area", given=False)),
+    Mistake("divisor-counts-padding", "padding counts in the divisor", 12, _AVG, _divisor("padded", given=False)),
+    Mistake("divisor-inside", "padding does not count in the divisor", 12, _AVG, _divisor("inside", given=False)),
+    Mistake("divisor-padding", "count_include_pad is the wrong way round", 12, _AVG, _divisor("other count", given=False)),
     Mistake("divisor-missing", "sum of the window, not divided", 12, _AVG, _rule(divisor="none")),
     # ReLU.
     Mistake("slope-everywhere", "dy goes through everywhere", None, ("relu_backward",), _plain(lambda g: g["dy"])),

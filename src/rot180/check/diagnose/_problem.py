@@ -6,17 +6,17 @@ the value under an altered window, altered operands or another rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 
-from rot180 import ops
 from rot180.check.cases import CONV, Case
 from rot180.check.diagnose._pool import PoolProblem
-from rot180.check.diagnose._sums import Array, Dim, Pass, Sum, Tables, tables
+from rot180.check.diagnose._sums import Array, Dim, Dims, Pass, Sum, Tables, tables
+from rot180.check.judge import output_size
 
 __all__ = [
     "ConvProblem", "PlainProblem", "Problem", "canonical", "drawn", "problem_of",
@@ -73,13 +73,9 @@ class ConvProblem:
         """The pass, by which fingerprints are chosen."""
         return self.out
 
-    def value(
-        self, dims: tuple[Dim, ...] | None = None, meets: Tables | None = None
-    ) -> Array:
-        """Returns the output, under another window if one is given."""
-        if meets is None:
-            meets = tables(self.dims if dims is None else dims)
-        return self.finished(self.grouped(meets))
+    def value(self) -> Array:
+        """Returns the output."""
+        return self.finished(self.grouped())
 
     def reading(self, **changes: Callable[[Array], Array]) -> ConvProblem:
         """Returns the problem with operands altered, by their letters `x w y`."""
@@ -116,12 +112,10 @@ class PlainProblem:
     Attributes:
         role: `"db"`, `"relu"` or `"relu_backward"`.
         operands: By name.
-        dims: The spatial dimensions, of which there is no more to say.
     """
 
     role: Literal["db", "relu", "relu_backward"]
     operands: Mapping[str, Array]
-    dims: tuple[Dim, ...] = ()
 
     def value(self) -> Array:
         """Returns the output."""
@@ -228,48 +222,17 @@ def needed(function: str, output: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def window_of(case: Case) -> tuple[Dim, ...]:
+def window_of(case: Case) -> Dims:
     """Returns the window of the convolution whose input is the larger side."""
-    return tuple(_dims(case))
-
-
-def _dims(case: Case) -> Iterator[Dim]:
-    transposed = case.kind == "conv_transpose"
-    window = ops.Window.make(
-        case.kind,
-        case.kernel_size,
-        input_size=None if transposed else case.size,
-        stride=case.stride,
-        padding=case.padding,
-        dilation=case.dilation,
-    )
-    for d, (size, (low, high)) in enumerate(
-        zip(case.size, window.padding, strict=True)
-    ):
-        dim = Dim(
-            size=size,
-            count=size,
-            taps=window.kernel_size[d],
-            stride=window.stride[d],
-            dilation=window.dilation[d],
-            low=low,
-            high=high,
-            flip=case.flip,
+    ends = (case.size, output_size(case))
+    larger, smaller = ends[::-1] if case.kind == "conv_transpose" else ends
+    steps = (case.kernel_size, case.stride, case.dilation, case.window.padding)
+    return tuple(
+        Dim(size, count, taps, stride, dilation, low, high, case.flip)
+        for size, count, taps, stride, dilation, (low, high) in zip(
+            larger, smaller, *steps, strict=True
         )
-        if transposed:
-            yield replace(dim, size=dim.reach + case.output_padding[d])
-        else:
-            yield replace(dim, count=_count(dim, case.ceil_mode))
-
-
-def _count(dim: Dim, ceil: bool) -> int:
-    """Returns how many windows fit; with `ceil`, with one that overhangs."""
-    room = dim.size + dim.low + dim.high - dim.span
-    if not ceil:
-        return room // dim.stride + 1
-    count = -(-room // dim.stride) + 1
-    starts_outside = (count - 1) * dim.stride >= dim.size + dim.low
-    return count - 1 if starts_outside else count
+    )
 
 
 def drawn(case: Case, function: str, output: str, seed: int = 0) -> Problem | None:
@@ -285,16 +248,7 @@ def drawn(case: Case, function: str, output: str, seed: int = 0) -> Problem | No
 
 def _shapes(case: Case) -> dict[str, tuple[int, ...]]:
     images = 1 if case.images is None else case.images
-    x = (images, case.channels, *case.size)
-    if case.kind == "relu":
-        return {"x": x, "dy": x}
-    dims = window_of(case)
-    if case.kind not in CONV:
-        return {"x": x, "dy": (*x[:2], *(d.count for d in dims))}
-    transposed = case.kind == "conv_transpose"
-    counts = (d.size if transposed else d.count for d in dims)
-    lead = (case.filters, case.in_group)
-    if transposed:
-        lead = (case.channels, case.out_group)
-    y, w = (images, case.filters, *counts), (*lead, *case.kernel_size)
-    return {"x": x, "dy": y, "w": w, "b": y[1:2], "ddx": x, "ddw": w}
+    case = replace(case, images=images, layout="channels_first")
+    x, w = case.x_shape, case.w_shape
+    dy = case.image_shape(case.filters, output_size(case))
+    return {"x": x, "dy": dy, "w": w, "b": dy[1:2], "ddx": x, "ddw": w}

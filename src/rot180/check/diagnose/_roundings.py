@@ -49,18 +49,14 @@ def _shortened(bits: int, nearest: bool, a: Array) -> Array:
     return kept.view(np.float32).astype(np.float64)
 
 
-def _clip(low: int, high: int, a: Array) -> Array:
-    return np.clip(a, low, high)
-
-
 _FLOAT32: Final = partial(_cast, "float32")
 _FLOAT16: Final = partial(_cast, "float16")
 _BFLOAT16: Final = partial(_shortened, 7, True)
 _BFLOAT16_CUT: Final = partial(_shortened, 7, False)
 _TF32: Final = partial(_shortened, 10, True)
 _TF32_CUT: Final = partial(_shortened, 10, False)
-_INT8: Final = partial(_clip, -(2**7), 2**7 - 1)
-_INT16: Final = partial(_clip, -(2**15), 2**15 - 1)
+_INT8: Final = partial(np.clip, a_min=-(2**7), a_max=2**7 - 1)
+_INT16: Final = partial(np.clip, a_min=-(2**15), a_max=2**15 - 1)
 
 
 def _results(change: Change) -> Predict:

@@ -6,18 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from rot180.check.cases import Case, altered, fitted, parameters
+from rot180.check.cases import KINDS, Case, altered, fitted, parameters
 
 __all__ = ["shrink"]
 
-_PER_DIMENSION: Final = (
-    "kernel_size",
-    "extra",
-    "stride",
-    "padding",
-    "dilation",
-    "output_padding",
-)
+_PER_DIMENSION: Final = {p.name for k in KINDS for p in parameters(k) if p.each}
 
 
 def shrink(case: Case, fails: Callable[[Case], bool], tries: int = 300) -> Case:

@@ -12,16 +12,22 @@ so a wrong stride, crop or reading order is a wrong table and nothing else.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Dim", "Pass", "Sum", "Tables", "meets", "tables", "touched"]
+__all__ = [
+    "Array", "Dim", "Dims", "Pass", "Rule", "Sum", "Tables", "kept", "meets", "tables",
+    "touched", "transposed",
+]  # fmt: skip
 
 Array = NDArray[Any]
+Dims = tuple["Dim", ...]
+Rule = Callable[["Dim"], int]
 Tables = tuple[Array, ...]
 Pass = Literal["y", "x", "w"]
 
@@ -65,31 +71,70 @@ class Dim:
         """Padded positions behind the last full window."""
         return self.size - self.reach
 
+    @property
+    def room(self) -> int:
+        """How far the first window can move."""
+        return self.size + self.low + self.high - self.span
+
+    def windows(self, *, ceil: bool = False) -> int:
+        """Returns how many windows fit; with `ceil`, with one that overhangs."""
+        return (-(-self.room // self.stride) if ceil else self.room // self.stride) + 1
+
+    def places(self) -> Array:
+        """Returns the input position of each output and tap; some are outside."""
+        p, r = np.ogrid[: self.count, : self.taps]
+        return np.asarray(p * self.stride + r * self.dilation - self.low)
+
+    def by(self, **rules: Rule) -> Dim:
+        """Returns the dimension with fields altered, each by its rule."""
+        new: dict[str, Any] = {name: rule(self) for name, rule in rules.items()}
+        return replace(self, **new)
+
+    def like(self, other: Dim, *names: str) -> Dim:
+        """Returns the dimension with the fields of these names as another has them."""
+        new: dict[str, Any] = {name: getattr(other, name) for name in names}
+        return replace(self, **new)
+
 
 @lru_cache(maxsize=4096)
 def meets(dim: Dim) -> Array:
     """Returns where input position, output position and tap meet, `[h, p, r]`."""
-    h, p, r = np.ogrid[: dim.size, : dim.count, : dim.taps]
-    table = (h == p * dim.stride + r * dim.dilation - dim.low).astype(np.float64)
+    h = np.arange(dim.size)[:, None, None]
+    table = (h == dim.places()).astype(np.float64)
     table = np.ascontiguousarray(table[:, :, ::-1]) if dim.flip else table
     table.flags.writeable = False
     return table
 
 
-def tables(dims: tuple[Dim, ...]) -> Tables:
+def tables(dims: Dims) -> Tables:
     """Returns the table of each dimension."""
     return tuple(meets(dim) for dim in dims)
 
 
-def touched(dims: tuple[Dim, ...]) -> tuple[Array, Array]:
+def kept(a: Array, at: int, *axes: int) -> Array:
+    """Returns an array with one place along some axes left, and the rest zero."""
+    new = np.zeros_like(a)
+    if a.size:
+        where = tuple(at if i in axes else slice(None) for i in range(a.ndim))
+        new[where] = a[where]
+    return new
+
+
+def transposed(a: Array, lead: int) -> Array:
+    """Returns an array with the axes behind the first reversed, if it is square."""
+    axes = range(a.ndim)
+    new = a.transpose(*axes[:lead], *axes[: lead - 1 : -1])
+    return new if new.shape == a.shape else a
+
+
+def touched(dims: Dims) -> tuple[Array, Array]:
     """Returns the input position of each output and tap, and whether it exists.
 
     Both are of shape `(outputs, taps)`, positions counted in row-major order.
     """
     place, inside = np.zeros((1, 1), np.int64), np.ones((1, 1), np.bool_)
     for dim in dims:
-        p, r = np.ogrid[: dim.count, : dim.taps]
-        at = p * dim.stride + r * dim.dilation - dim.low
+        at = dim.places()
         here = (at >= 0) & (at < dim.size)
         shape = (len(place) * dim.count, place.shape[1] * dim.taps)
         at = np.where(here, at, 0)

@@ -28,32 +28,28 @@ class _Region:
     """A part of an output by a rule along one axis; the rule returns the places."""
 
     text: str
-    rule: Callable[[Case, int], Array]
+    rule: Callable[[Case, int], slice]
     axis: int
 
 
-def _last(count: int) -> Callable[[Case, int], Array]:
-    return lambda case, extent: np.arange(extent) >= extent - count
+def _places(begin: int, end: int | None = None) -> Callable[[Case, int], slice]:
+    return lambda case, extent: slice(begin, end)
 
 
-def _first(count: int) -> Callable[[Case, int], Array]:
-    return lambda case, extent: np.arange(extent) < count
+def _behind_lanes(lanes: int) -> Callable[[Case, int], slice]:
+    return lambda case, extent: slice(extent // lanes * lanes, None)
 
 
-def _behind_lanes(lanes: int) -> Callable[[Case, int], Array]:
-    return lambda case, extent: np.arange(extent) >= extent // lanes * lanes
-
-
-def _behind_group(case: Case, extent: int) -> Array:
-    return np.arange(extent) >= extent // case.groups
+def _behind_group(case: Case, extent: int) -> slice:
+    return slice(extent // case.groups, None)
 
 
 def _along(axis: int, name: str) -> Iterator[_Region]:
     """Yields the regions along one axis, small ones first."""
     for count in range(1, _WIDEST + 1):
         plural = f"{count} {name}s" if count > 1 else name
-        yield _Region(f"only the last {plural}", _last(count), axis)
-        yield _Region(f"only the first {plural}", _first(count), axis)
+        yield _Region(f"only the last {plural}", _places(-count), axis)
+        yield _Region(f"only the first {plural}", _places(0, count), axis)
 
 
 def _regions(output: str, rank: int) -> Iterator[_Region]:
@@ -64,9 +60,7 @@ def _regions(output: str, rank: int) -> Iterator[_Region]:
     channels = 0 if is_filter or is_vector else 1
     if not is_filter and not is_vector:
         yield from _along(0, "image")
-        yield _Region(
-            "all images but the first", lambda case, extent: np.arange(extent) > 0, 0
-        )
+        yield _Region("all images but the first", _places(1), 0)
     yield from _along(channels, "filter" if is_filter else "channel")
     if is_filter:
         yield from _along(1, "channel")
@@ -112,7 +106,9 @@ def _part(region: _Region, one: Seen, mask: Array) -> float | None:
     """
     if region.axis >= mask.ndim:
         return None
-    inside = region.rule(one.case, mask.shape[region.axis])
+    extent = mask.shape[region.axis]
+    inside = np.zeros(extent, np.bool_)
+    inside[region.rule(one.case, extent)] = True
     others = tuple(a for a in range(mask.ndim) if a != region.axis)
     if not np.array_equal(mask.any(axis=others), inside):
         return None

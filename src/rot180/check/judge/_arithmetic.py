@@ -20,8 +20,6 @@ from rot180.check.judge._oracle import Operands, expected, terms
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
 
-__all__ = ["ARITHMETICS", "Arithmetic", "arithmetic_of"]
-
 Bounds = tuple[Array | None, ...]
 
 
@@ -48,11 +46,9 @@ class Arithmetic:
     ) -> Bounds:
         """Returns the largest allowed difference of each output, None for none."""
         averages = case.kind == "avg_pool"
-        if self.bound is None and not averages:
+        bound = self.bound or (_direct if averages else None)
+        if bound is None or not (averages or case.kind in CONV):
             return (None,) * count
-        if case.kind not in (*CONV, "avg_pool"):
-            return (None,) * count
-        bound = self.bound if self.bound is not None else _direct
         wide = replace(case, dtype="float64")
         magnitudes = {n: np.abs(a.astype("float64")) for n, a in operands.items()}
         sums = expected(wide, function, magnitudes)
@@ -78,15 +74,11 @@ def _tf32(case: Case, operands: Operands, sums: Array) -> Array:
 
 
 def _fft(case: Case, operands: Operands, sums: Array) -> Array:
-    norms = sorted(
-        (float(np.linalg.norm(a.astype("float64"))) for a in operands.values()),
-        reverse=True,
-    )
-    points = math.prod(
-        e + 2 * k * d
-        for e, k, d in zip(case.size, case.kernel_size, case.dilation, strict=True)
-    )
-    most = 10 * math.log2(max(points, 2)) * _unit(case) * math.prod(norms[:2])
+    norms = [float(np.linalg.norm(a.astype("float64"))) for a in operands.values()]
+    dims = zip(case.size, case.kernel_size, case.dilation, strict=True)
+    points = math.prod(e + 2 * k * d for e, k, d in dims)
+    product = math.prod(sorted(norms)[-2:])
+    most = 10 * math.log2(max(points, 2)) * _unit(case) * product
     return np.full(sums.shape, most + _gamma(case) * float(sums.max(initial=0)))
 
 
@@ -94,45 +86,40 @@ def _winograd(case: Case, operands: Operands, sums: Array) -> Array:
     # ||A'|| ||G|| ||B'|| = 19 * 1 * 10, the largest row sums of F(4, 3) with the points
     # 0, 1, -1, 2, -2 and infinity (Lavin and Gray, arXiv 1509.09308).
     growth = 190.0**case.rank
-    largest = sorted(
-        (float(np.abs(a).max(initial=0)) for a in operands.values()), reverse=True
-    )
+    largest = [float(np.abs(a).max(initial=0)) for a in operands.values()]
     channels = max(case.in_group, case.out_group) * math.prod(case.kernel_size)
-    most = growth * channels * math.prod(largest[:2]) * _gamma(case, 20)
-    return np.full(sums.shape, most)
+    product = math.prod(sorted(largest)[-2:])
+    return np.full(sums.shape, growth * channels * product * _gamma(case, 20))
 
 
+_ALL: Final = (
+    Arithmetic("exact", "exact: every number has to be equal", None),
+    Arithmetic(
+        "direct",
+        "direct sums in any order: within n u / (1 - n u) times the sum of the terms' "
+        "magnitudes, n the number of terms, u the unit roundoff",
+        _direct,
+    ),
+    Arithmetic(
+        "tf32",
+        "TF32: within (2**-10 + n u) times the sum of the terms' magnitudes",
+        _tf32,
+    ),
+    Arithmetic(
+        "fft",
+        "FFT: within 10 u log2(points) times the product of the operands' norms",
+        _fft,
+    ),
+    Arithmetic(
+        "winograd",
+        "Winograd F(4, 3): within 190**rank n u times the number of terms and the "
+        "operands' largest magnitudes",
+        _winograd,
+        largest=1,
+    ),
+)
 ARITHMETICS: Final[Mapping[str, Arithmetic]] = MappingProxyType(
-    {
-        a.name: a
-        for a in (
-            Arithmetic("exact", "exact: every number has to be equal", None),
-            Arithmetic(
-                "direct",
-                "direct sums in any order: within n u / (1 - n u) times the sum of the "
-                "terms' magnitudes, n the number of terms, u the unit roundoff",
-                _direct,
-            ),
-            Arithmetic(
-                "tf32",
-                "TF32: within (2**-10 + n u) times the sum of the terms' magnitudes",
-                _tf32,
-            ),
-            Arithmetic(
-                "fft",
-                "FFT: within 10 u log2(points) times the product of the operands' "
-                "norms",
-                _fft,
-            ),
-            Arithmetic(
-                "winograd",
-                "Winograd F(4, 3): within 190**rank n u times the number of terms and "
-                "the operands' largest magnitudes",
-                _winograd,
-                largest=1,
-            ),
-        )
-    }
+    {arithmetic.name: arithmetic for arithmetic in _ALL}
 )
 
 

@@ -9,8 +9,6 @@ from typing import Literal
 from rot180.check.cases import Case
 from rot180.check.subjects import Array
 
-__all__ = ["Diagnosis", "Failure", "Finding", "Reason"]
-
 Reason = Literal[
     "values",  # a number is wrong
     "nan",  # NaN where a number belongs, or memory that was never written

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -35,8 +36,6 @@ from rot180.check.subjects import (
     differing,
     number,
 )
-
-__all__ = ["Judge", "Verdict"]
 
 # Above so many multiplications the reference is not asked; the laws are, and single
 # positions of the forward pass.
@@ -110,27 +109,29 @@ class Judge:
         self, case: Case, function: str, given: Operands, law: str = "reference"
     ) -> Verdict:
         """Judges one call against the oracle."""
-        outcome = self.call(case, function, given)
+        made = (case, function, given)
+        outcome = self.call(*made)
         excuse = self.survey.excuse(case, function, outcome, self._plain_call)
         if excuse is not None:
             return Verdict(case, function, unsupported=excuse)
-        failures = tuple(self._failures(case, function, given, outcome, law))
-        if not failures and not _is_compared(case, function):
+        failures = tuple(self._failures(made, outcome, law))
+        known = case.work() <= _REFERENCE or _is_sampled(case, function)
+        if not failures and not known:
             return Verdict(case, function, unsupported=_UNCOMPARED)
         if isinstance(outcome, Values) and any(f.reason == "values" for f in failures):
-            again = self.call(case, function, given)
+            again = self.call(*made)
             if isinstance(again, Values) and not _same_bits(outcome, again):
-                failures = (self._unsteady(case, function, given),)
+                failures = (_unsteady(made),)
         if failures:
             self.earlier[function, case] = tuple(self._recent)[:-1]
         return Verdict(case, function, failures)
 
     def _plain_call(self, case: Case, function: str) -> Outcome:
         """Asks for a feature; a call that is not survived is none of the answers."""
-        given = self.operands(case)
-        outcome = self.call(case, function, given)
+        made = (case, function, self.operands(case))
+        outcome = self.call(*made)
         if isinstance(outcome, Died | TimedOut):
-            found = self._failures(case, function, given, outcome, "reference")
+            found = self._failures(made, outcome, "reference")
             self.probed.append(Verdict(case, function, tuple(found)))
         return outcome
 
@@ -150,16 +151,8 @@ class Judge:
                 self.survey.given_up[function] = text
         return outcome
 
-    def _failures(
-        self, case: Case, function: str, given: Operands, outcome: Outcome, law: str
-    ) -> Iterator[Failure]:
-        used = arrays(case, function, given)
-
-        def failure(
-            reason: Reason, message: str, output: str = "", **more: Any
-        ) -> Failure:
-            return Failure(case, function, output, reason, message, law, used, **more)
-
+    def _failures(self, made: Made, outcome: Outcome, law: str) -> Iterator[Failure]:
+        failure, function = partial(_failure, made, law), made[1]
         match outcome:
             case Raised(kind, message, where):
                 place = f" at {where}" if where else ""
@@ -173,17 +166,13 @@ class Judge:
                 for name in wrote:
                     what = name if name == EARLIER else f"its operand {name}"
                     yield failure("wrote", f"{function} changed {what}", name)
-                yield from self._wrong_values(case, function, given, results, failure)
+                yield from self._wrong_values(made, results, failure)
 
     def _wrong_values(
-        self,
-        case: Case,
-        function: str,
-        given: Operands,
-        results: tuple[Any, ...],
-        failure: Any,
+        self, made: Made, results: tuple[Any, ...], failure: Callable[..., Failure]
     ) -> Iterator[Failure]:
-        for name, got, want, bound in self._compared(case, function, given, results):
+        _, function, given = made
+        for name, got, want, bound in self._compared(made, results):
             problem = _unlike(function, name, got, want)
             if problem:
                 yield failure(*problem, name, expected=want, got=_or_none(got))
@@ -193,27 +182,25 @@ class Judge:
             if function == "relu_backward":
                 wrong = wrong & ~self._admitted(got, given)
             if wrong.any():
-                reason, message = _values_message(function, name, got, want, wrong)
-                yield failure(
-                    reason, message, name, expected=want, got=got, bound=bound
-                )
+                problem = _values_message(function, name, got, want, wrong)
+                yield failure(*problem, name, expected=want, got=got, bound=bound)
 
     def _compared(
-        self, case: Case, function: str, given: Operands, results: tuple[Any, ...]
+        self, made: Made, results: tuple[Any, ...]
     ) -> Iterator[tuple[str, Any, Array, Array | None]]:
         """Yields each output: its name, what came, what is right, and the bound.
 
         Of a large problem only some positions of the forward pass.
         """
+        case, function, given = made
         if case.work() > _REFERENCE:
-            if function == "conv" and case.layout == "channels_first":
+            if _is_sampled(case, function):
                 yield from sampled(case, given, results[0], self.arithmetic)
             return
-        right = expected(case, function, given)
-        bounds = self.arithmetic.bounds(case, function, given, len(right))
-        for name, *values in zip(
-            OUTPUTS[function], results, right, bounds, strict=False
-        ):
+        right = expected(*made)
+        bounds = self.arithmetic.bounds(*made, len(right))
+        named = zip(OUTPUTS[function], results, right, bounds, strict=False)
+        for name, *values in named:
             # A gradient that is not given is not judged; nothing at all is no result.
             if values[0] is not None or all(result is None for result in results):
                 yield (name, *values)
@@ -241,13 +228,13 @@ class Judge:
         The calls of a broken law are held against the oracle, to name the one that is
         wrong; where the oracle finds none, the law itself is the failure.
         """
-        calls: list[tuple[Case, str, Operands]] = []
+        calls: list[Made] = []
 
         def ask(of: Case, function: str, given: Operands) -> tuple[Array, ...]:
             if function not in self.survey.fitting_functions(of):
                 raise KeyError(function)
             calls.append((of, function, given))
-            outcome = self.call(of, function, given)
+            outcome = self.call(*calls[-1])
             if not isinstance(outcome, Values):
                 raise _NotJudged(self._fallen(calls[-1], outcome, law.name))
             named = zip(OUTPUTS[function], outcome.results, strict=True)
@@ -267,8 +254,8 @@ class Judge:
         if holds:
             return Verdict(case, name, law=law.name)
         asked = () if law.alone or case.work() > _REFERENCE else calls
-        for of, function, given in asked:
-            found = self.verdict(of, function, given, law.name)
+        for made in asked:
+            found = self.verdict(*made, law.name)
             if found.failures:
                 return replace(found, law=law.name)
         message = f"{law.name}: {law.text} does not hold"
@@ -284,34 +271,32 @@ class Judge:
         """
         if self.arithmetic.name != "exact" or case.kind == "avg_pool":
             return None
-        given = self.operands(case)
-        plain = self.call(case, function, given)
+        made = (case, function, self.operands(case))
+        plain = self.call(*made)
         if not isinstance(plain, Values):
-            return self._fallen((case, function, given), plain, "memory")
+            return self._fallen(made, plain, "memory")
         for memory in self.survey.fitting_memory(function):
-            other = self.call(case, function, given, memory)
+            other = self.call(*made, memory)
             if not isinstance(other, Values):
-                return self._fallen((case, function, given), other, "memory", memory)
+                return self._fallen(made, other, "memory", memory)
             self.survey.shown.setdefault(function, set()).add(memory)
-            for name, got, want in zip(
-                OUTPUTS[function], other.results, plain.results, strict=False
-            ):
+            named = zip(OUTPUTS[function], other.results, plain.results, strict=False)
+            for name, got, want in named:
                 if _bits(got) != _bits(want):
                     text = _MEMORY[memory]
                     message = f"{function}: {name} is another where the operands {text}"
-                    fault = Failure(
-                        case, function, name, "values", message, "memory",
-                        arrays(case, function, given), _or_none(want), _or_none(got),
-                        memory=memory,
-                    )  # fmt: skip
-                    return Verdict(case, function, (fault,), law="memory")
+                    arrays = {"expected": _or_none(want), "got": _or_none(got)}
+                    found = _failure(
+                        made, "memory", "values", message, name, memory=memory, **arrays
+                    )
+                    return Verdict(case, function, (found,), law="memory")
         return Verdict(case, function, law="memory")
 
     def _fallen(
         self, made: Made, outcome: Outcome, law: str, memory: str = "plain"
     ) -> Verdict | None:
         """Returns the verdict on a call without values, None if it was turned down."""
-        case, function, given = made
+        case, function, _ = made
         if memory != "plain":
             excused = self.survey.excuses_memory(case, function, memory, outcome)
         else:
@@ -319,11 +304,11 @@ class Judge:
             excused = reason is not None
         if excused:
             return None
-        found = self._failures(case, function, given, outcome, law)
+        found = self._failures(made, outcome, law)
         failures = tuple(replace(failure, memory=memory) for failure in found)
         return Verdict(case, function, failures, law=law)
 
-    def history(self, case: Case, function: str) -> Iterator[Verdict]:
+    def history(self, case: Case, function: str) -> Iterator[Verdict | None]:
         """Judges calls of the same shapes with other options, and then the first again.
 
         What a subject keeps from one call to the next must not depend on shapes alone.
@@ -334,41 +319,27 @@ class Judge:
                 continue
             first = self.call(*made)
             if not isinstance(first, Values):
-                fallen = self._fallen(made, first, "history")
-                yield from () if fallen is None else (fallen,)
+                yield self._fallen(made, first, "history")
                 return
             verdict = self.verdict(other, function, self.operands(other), "history")
-            if verdict.failures:
-                failures = (replace(f, before=made) for f in verdict.failures)
-                verdict = replace(verdict, failures=tuple(failures))
-            yield replace(verdict, law="history")
+            failures = tuple(replace(f, before=made) for f in verdict.failures)
+            yield replace(verdict, failures=failures, law="history")
 
     def repeats(self, case: Case, function: str, threads: int | None) -> Verdict | None:
         """Judges whether the same call gives the same bits, with more threads too."""
-        given = self.operands(case)
-        first = self.call(case, function, given)
-        how = "a second time" if threads is None else f"with {threads} threads"
+        made = (case, function, self.operands(case))
+        first = self.call(*made)
         if threads is not None and not self.runner.set_threads(threads):
             return None
-        again = self.call(case, function, given)
+        again = self.call(*made)
         if threads is not None:
             self.runner.set_threads(1)
-        if not isinstance(first, Values):
-            return self._fallen((case, function, given), first, "repeat")
-        if not isinstance(again, Values):
-            return self._fallen((case, function, given), again, "repeat")
-        if _same_bits(first, again):
-            return Verdict(case, function, law="repeat")
-        fault = self._unsteady(case, function, given, how)
-        return Verdict(case, function, (fault,), law="repeat")
-
-    def _unsteady(
-        self, case: Case, function: str, given: Operands, how: str = "a second time"
-    ) -> Failure:
-        message = f"{function} gave other numbers {how}"
-        used = arrays(case, function, given)
-        output = OUTPUTS[function][0]
-        return Failure(case, function, output, "repeat", message, "repeat", used)
+        if not (isinstance(first, Values) and isinstance(again, Values)):
+            fallen = again if isinstance(first, Values) else first
+            return self._fallen(made, fallen, "repeat")
+        how = "a second time" if threads is None else f"with {threads} threads"
+        failures = () if _same_bits(first, again) else (_unsteady(made, how),)
+        return Verdict(case, function, failures, law="repeat")
 
     def is_consistent(self, case: Case) -> bool | None:
         """Returns whether the gradients are those of the subject's own forward pass.
@@ -394,10 +365,21 @@ class Judge:
         return abs(one - other) <= slack
 
 
-def _is_compared(case: Case, function: str) -> bool:
-    """Whether the oracle says anything of a call: of a large one, of `y` alone."""
-    sampled = function == "conv" and case.layout == "channels_first"
-    return sampled or case.work() <= _REFERENCE
+def _failure(
+    made: Made, law: str, reason: Reason, message: str, output: str = "", **more: Any
+) -> Failure:
+    case, function, _ = made
+    return Failure(case, function, output, reason, message, law, arrays(*made), **more)
+
+
+def _unsteady(made: Made, how: str = "a second time") -> Failure:
+    message = f"{made[1]} gave other numbers {how}"
+    return _failure(made, "repeat", "repeat", message, OUTPUTS[made[1]][0])
+
+
+def _is_sampled(case: Case, function: str) -> bool:
+    """Whether single positions of the result are known where it is large."""
+    return function == "conv" and case.layout == "channels_first"
 
 
 # How operands lie, by the names of `Runner.call`.

@@ -9,21 +9,18 @@ call shows, such as giving the same bits again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 
-from rot180.check.cases import Case, Kind, epsilon
+from rot180.check.cases import OUTPUTS, Case, Kind, epsilon
 from rot180.check.judge._oracle import expected, operands, window_counts
 from rot180.check.subjects import Array
 
-__all__ = ["LAWS", "Law"]
-
-# Two functions, of which either gives a gradient.
-Choice = tuple[str, str]
 # Calls a function of the subject on a case and operands; returns its outputs.
 Ask = Callable[[Case, str, Mapping[str, Array]], tuple[Array, ...]]
 
@@ -57,16 +54,15 @@ class Law:
         return has and case.kind == self.kind and self.applies(case)
 
 
-_DX: Final[Choice] = ("conv_input_grad", "conv_backward")
-_DW: Final[Choice] = ("conv_weight_grad", "conv_backward")
+_SINGLE: Final = {"dx": "conv_input_grad", "dw": "conv_weight_grad"}
 
 
-def _gradient(ask: Ask, case: Case, o: Mapping[str, Array], names: Choice) -> Array:
-    single, both = names
-    try:
-        return ask(case, single, o)[0]
-    except KeyError:
-        return ask(case, both, o)[(_DX, _DW).index(names)]
+def _gradient(ask: Ask, case: Case, o: Mapping[str, Array], output: str) -> Array:
+    if case.kind == "conv":
+        with suppress(KeyError):
+            return ask(case, _SINGLE[output], o)[0]
+    both = f"{case.kind}_backward"
+    return ask(case, both, o)[OUTPUTS[both].index(output)]
 
 
 def _inner(a: Array, b: Array) -> int:
@@ -79,35 +75,20 @@ def _inner(a: Array, b: Array) -> int:
     return sum(int(p) * int(q) for p, q in pairs)
 
 
-def _unbiased(o: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: array for name, array in o.items() if name != "b"}
-
-
-def _triple(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    return _is_adjoint(ask, case, operands(case, rng))
-
-
-def _double_backward(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o = operands(case, rng)
-    return _is_adjoint(ask, case, {"x": o["ddx"], "w": o["ddw"], "dy": o["dy"]})
-
-
-def _is_adjoint(ask: Ask, case: Case, o: Mapping[str, Array]) -> bool:
-    o = _unbiased(o)
-    (y,) = ask(case, "conv", o)
-    dx, dw = _gradient(ask, case, o, _DX), _gradient(ask, case, o, _DW)
-    return _inner(o["dy"], y) == _inner(dx, o["x"]) == _inner(dw, o["w"])
-
-
-def _transposed_pair(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o = _unbiased(operands(case, rng))
-    (y,) = ask(case, "conv_transpose", o)
-    dx, dw, _ = ask(case, "conv_transpose_backward", o)
+def _adjoint(
+    ask: Ask, case: Case, rng: np.random.Generator, x: str = "x", w: str = "w"
+) -> bool:
+    """Whether the passes on `dy` and the operands of these names fit, without bias."""
+    drawn = operands(case, rng)
+    o = {"x": drawn[x], "w": drawn[w], "dy": drawn["dy"]}
+    (y,) = ask(case, case.kind, o)
+    dx, dw = (_gradient(ask, case, o, output) for output in ("dx", "dw"))
     return _inner(o["dy"], y) == _inner(dx, o["x"]) == _inner(dw, o["w"])
 
 
 def _linear(name: str, ask: Ask, case: Case, rng: np.random.Generator) -> bool:
-    o, other = _unbiased(operands(case, rng)), operands(case, rng)[name]
+    o, other = operands(case, rng), operands(case, rng)[name]
+    o.pop("b", None)
     (a,), (b,) = ask(case, case.kind, o), ask(case, case.kind, {**o, name: other})
     (both,) = ask(case, case.kind, {**o, name: o[name] + other})
     return bool(np.all(both == a + b))
@@ -136,22 +117,27 @@ def _several(case: Case) -> bool:
     return (case.images or 0) > 1
 
 
+def _parts(
+    case: Case, o: Mapping[str, Array]
+) -> Iterator[tuple[Case, dict[str, Array]]]:
+    """Yields the first image, then the others, as cases with operands."""
+    for part in (slice(1), slice(1, None)):
+        own = {name: o[name][part] for name in ("x", "dy")}
+        yield replace(case, images=len(own["x"])), {**o, **own}
+
+
 def _batch(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
     o = operands(case, rng)
     (y,) = ask(case, case.kind, o)
-    one, rest = replace(case, images=1), replace(case, images=(case.images or 1) - 1)
-    (first,) = ask(one, case.kind, {**o, "x": o["x"][:1]})
-    (others,) = ask(rest, case.kind, {**o, "x": o["x"][1:]})
-    return bool(np.all(y == np.concatenate([first, others])))
+    parts = [ask(part, case.kind, own)[0] for part, own in _parts(case, o)]
+    return bool(np.all(y == np.concatenate(parts)))
 
 
 def _batch_grad(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
     o = operands(case, rng)
-    one, rest = replace(case, images=1), replace(case, images=(case.images or 1) - 1)
-    whole = _gradient(ask, case, o, _DW)
-    first = _gradient(ask, one, {**o, "x": o["x"][:1], "dy": o["dy"][:1]}, _DW)
-    others = _gradient(ask, rest, {**o, "x": o["x"][1:], "dy": o["dy"][1:]}, _DW)
-    return bool(np.all(whole == first + others))
+    whole = _gradient(ask, case, o, "dw")
+    first, rest = (_gradient(ask, part, own, "dw") for part, own in _parts(case, o))
+    return bool(np.all(whole == first + rest))
 
 
 def _tied(case: Case, rng: np.random.Generator) -> dict[str, Array]:
@@ -212,7 +198,8 @@ def _same_sum(ask: Ask, case: Case, rng: np.random.Generator) -> bool:
 
 
 _CONV: Final = (("conv",),)
-_PASSES: Final = (("conv",), _DX, _DW)
+_DW: Final = ("conv_weight_grad", "conv_backward")
+_PASSES: Final = (("conv",), ("conv_input_grad", "conv_backward"), _DW)
 _TRANSPOSE: Final = (("conv_transpose",),)
 _TRANSPOSED: Final = (*_TRANSPOSE, ("conv_transpose_backward",))
 _MAX: Final = (("max_pool_backward",),)
@@ -229,15 +216,17 @@ _TIES: Final = "only positions that hold a maximum get a gradient"
 _MAX_SUM: Final = "sum of dx == sum of dy, also where values tie"
 _AVG_SUM: Final = "sum of dx == sum of dy, where only positions inside count"
 
+_second: Final = partial(_adjoint, x="ddx", w="ddw")
+
 LAWS: Final = (
-    Law("conv", "adjoint", _ADJOINT, _PASSES, _triple),
-    Law("conv", "double backward", _SECOND, _PASSES, _double_backward),
+    Law("conv", "adjoint", _ADJOINT, _PASSES, _adjoint),
+    Law("conv", "double backward", _SECOND, _PASSES, _second),
     Law("conv", "linear in x", _IN_X, _CONV, partial(_linear, "x")),
     Law("conv", "linear in w", _IN_W, _CONV, partial(_linear, "w")),
     Law("conv", "shift", _SHIFT, _CONV, _shift, _has_rows),
     Law("conv", "batch split", _PARTS, _CONV, _batch, _several),
     Law("conv", "batch split of dw", _PARTS_OF_DW, (_DW,), _batch_grad, _several),
-    Law("conv_transpose", "adjoint", _ADJOINT, _TRANSPOSED, _transposed_pair),
+    Law("conv_transpose", "adjoint", _ADJOINT, _TRANSPOSED, _adjoint),
     Law("conv_transpose", "linear in x", _IN_X, _TRANSPOSE, partial(_linear, "x")),
     Law("max_pool", "sum", _MAX_SUM, _MAX, _same_sum, _is_whole, alone=True),
     Law("max_pool", "ties", _TIES, _MAX, _max_ties, _is_small, alone=True),

@@ -12,8 +12,6 @@ from rot180.check.cases import Case
 from rot180.check.judge._failure import Failure
 from rot180.check.judge._judge import Verdict
 
-__all__ = ["Ledger", "Seen", "Tally", "way"]
-
 # Failures of one kind that are kept for the diagnosis.
 _KEPT: Final = 24
 # Letters of an exception's message that tell it from another.

@@ -11,8 +11,6 @@ from rot180.check.judge._judge import Judge
 from rot180.check.judge._oracle import arguments, arrays, operands
 from rot180.check.subjects import Array, Values
 
-__all__ = ["accepted_nonsense"]
-
 # Input without meaning: the option or operand that is wrong, and what to call it.
 _NONSENSE: Final[tuple[tuple[str, dict[str, Any], str], ...]] = (
     ("dilation", {"dilation": 0}, "dilation=0"),

@@ -19,22 +19,10 @@ from rot180.check.cases import BITS, CONV, HALF, IMPULSES, OUTPUTS, Case, numpy_
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
 
-__all__ = [
-    "Operands",
-    "arguments",
-    "arrays",
-    "expected",
-    "functions_of",
-    "op_of",
-    "operands",
-    "output_size",
-    "result_shapes",
-    "terms",
-    "too_large",
-    "window_counts",
-]
-
 Operands = Mapping[str, Array]
+Shapes = Mapping[str, tuple[int, ...]]
+# From a case, its forward op and the operands to one output.
+_Rule = Callable[[Case, Any, Operands], Array]
 _SMALL: Final = 9
 # Numbers in all operands together, so that they and their copies fit into memory.
 _NUMBERS: Final = 10**8
@@ -77,9 +65,7 @@ def arguments(
         "w_shape": case.w_shape,
         "kernel_size": kernel[0] if alike else kernel,
     }
-    given = [
-        (name, operands.get(name, others.get(name))) for name in _ARGUMENTS[function]
-    ]
+    given = [(n, operands.get(n, others.get(n))) for n in _ARGUMENTS[function]]
     return tuple(pair for pair in given if pair[0] != "b" or pair[1] is not None)
 
 
@@ -102,7 +88,7 @@ def result_shapes(case: Case, function: str) -> tuple[tuple[int, ...], ...]:
     x, w = case.x_shape, case.w_shape
     y = case.image_shape(case.filters, output_size(case))
     shapes = {"y": y, "ddy": y, "dx": x, "gx": x, "dw": w, "gw": w}
-    shapes |= {"db": (case.filters,)}
+    shapes["db"] = (case.filters,)
     return tuple(shapes[name] for name in OUTPUTS[function])
 
 
@@ -127,13 +113,10 @@ def operands(
         return _impulses(case, shapes, generator)
     largest, scale = (most, 1.0) if most is not None else _magnitude(case)
 
-    def values(shape: tuple[int, ...]) -> Array:
-        whole = generator.integers(1, largest + 1, shape) * generator.choice(
-            [-1, 1], shape
-        )
-        return np.asarray(whole * scale, case.dtype)
-
-    found = {name: values(shape) for name, shape in shapes.items()}
+    found = {
+        name: np.asarray(_signed(generator, largest, shape) * scale, case.dtype)
+        for name, shape in shapes.items()
+    }
     if "b" in found:
         found["b"] = found["b"] * np.asarray(scale, case.dtype)  # of the products' kind
     if case.kind == "relu":
@@ -142,21 +125,23 @@ def operands(
     return found
 
 
-def _shapes(case: Case) -> dict[str, tuple[int, ...]]:
+def _signed(rng: np.random.Generator, most: int, shape: tuple[int, ...]) -> Array:
+    """Whole numbers up to `most`, of both signs; none is 0."""
+    magnitudes = rng.integers(1, most, shape, endpoint=True)
+    return np.asarray(magnitudes * rng.choice([-1, 1], shape))
+
+
+def _shapes(case: Case) -> Shapes:
     y = case.image_shape(case.filters, output_size(case))
     shapes = {"x": case.x_shape, "dy": y}
     if case.kind in CONV:
-        shapes |= {"w": case.w_shape}
-        if case.bias:
-            shapes |= {"b": (case.filters,)}
+        shapes |= {"w": case.w_shape} | ({"b": (case.filters,)} if case.bias else {})
     if case.kind == "conv":
         shapes |= {"ddx": case.x_shape, "ddw": case.w_shape}
     return shapes
 
 
-def _distinct(
-    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
-) -> dict[str, Array]:
+def _distinct(case: Case, shapes: Shapes, rng: np.random.Generator) -> dict[str, Array]:
     """Operands without ties: every position of `x` holds another number."""
     count = math.prod(shapes["x"])
     x = rng.permutation(count).reshape(shapes["x"]) - count // 2
@@ -178,15 +163,11 @@ def _exact(case: Case) -> int:
     return 1 << BITS[case.dtype]
 
 
-def _impulses(
-    case: Case, shapes: Mapping[str, tuple[int, ...]], rng: np.random.Generator
-) -> dict[str, Array]:
+def _impulses(case: Case, shapes: Shapes, rng: np.random.Generator) -> dict[str, Array]:
     """Operands of which no sum has more than two products, so that they may be long."""
     found = {}
     for name, shape in shapes.items():
-        values = rng.integers(1, 2 ** _width(case, name), shape) * rng.choice(
-            [-1, 1], shape
-        )
+        values = _signed(rng, 2 ** _width(case, name) - 1, shape)
         if name in _IMAGES and values.size:
             kept = np.zeros(values.size, bool)
             kept[int(rng.integers(values.size))] = True
@@ -208,8 +189,7 @@ def _scaled(case: Case, values: Array) -> Array:
     """Returns numbers that are not summed, of one of three magnitudes; exact."""
     shift = 4.0 if case.dtype == "float16" else 20.0  # which has 5 bits for exponents
     exponent = (0.0, shift, -shift)[case.seed % 3]
-    scaled: Array = (values * 2.0**exponent).astype(case.dtype)
-    return scaled
+    return np.asarray(values * 2.0**exponent, case.dtype)
 
 
 def _magnitude(case: Case) -> tuple[int, float]:
@@ -242,12 +222,9 @@ def terms(case: Case) -> int:
     """Returns how many products the longest sum of any pass has, at most."""
     if case.kind not in CONV:
         return max(math.prod(case.kernel_size), 1)
-    taps = math.prod(case.kernel_size)
+    taps = math.prod(case.kernel_size) * max(case.in_group, case.out_group)
     positions = max(math.prod(case.size), math.prod(output_size(case)))
-    return (
-        max(case.in_group * taps, case.out_group * taps, (case.images or 1) * positions)
-        + 1
-    )
+    return max(taps, (case.images or 1) * positions) + 1
 
 
 def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]:
@@ -256,17 +233,12 @@ def expected(case: Case, function: str, operands: Operands) -> tuple[Array, ...]
         wide = {name: array.astype("float64") for name, array in operands.items()}
         right = expected(replace(case, dtype="float64"), function, wide)
         return tuple(result.astype(numpy_dtype(case.dtype)) for result in right)
-    given = dict(operands)
-    if case.images is None:
+    op, given, alone = op_of(case), dict(operands), case.images is None
+    if alone:
         given = {n: a[None] if n in _IMAGES else a for n, a in given.items()}
-    results = _RESULTS[function](case, given)
-    if case.images is not None:
-        return results
-    names = ("y", "dx", "ddy", "gx")
-    return tuple(
-        result[0] if name in names else result
-        for name, result in zip(OUTPUTS[function], results, strict=True)
-    )
+    found = {n: _RULES[case.kind, n](case, op, given) for n in OUTPUTS[function]}
+    lacking = ("y", "dx", "ddy", "gx") if alone else ()
+    return tuple(a[0] if name in lacking else a for name, a in found.items())
 
 
 _IMAGES: Final = ("x", "dy", "ddx")
@@ -274,7 +246,9 @@ _IMAGES: Final = ("x", "dy", "ddx")
 
 def op_of(case: Case) -> Any:
     """Returns the forward op of a case; it takes images, one if the case has none."""
-    batched = replace(case, images=case.images or (0 if case.images == 0 else 1))
+    if case.kind == "relu":
+        return ops.Pointwise("relu")
+    batched = case if case.images is not None else replace(case, images=1)
     dtype = "float64" if case.dtype in HALF else case.dtype
     x = ops.TensorType(batched.x_shape, dtype)
     names = ("stride", "padding", "dilation")
@@ -298,65 +272,10 @@ def _one(op: Any, *arrays: Array) -> Array:
     return reference.evaluate(op, *arrays)[0]
 
 
-def _biased(case: Case, y: Array, operands: Operands) -> Array:
-    if "b" not in operands:
-        return y
+def _forward(case: Case, op: Any, o: Operands) -> Array:
+    y = _one(op, o["x"], o["w"])
     column = (-1,) if case.layout == "channels_last" else (-1, *(1,) * case.rank)
-    return y + operands["b"].reshape(column)
-
-
-def _conv(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_biased(case, _one(op_of(case), o["x"], o["w"]), o),)
-
-
-def _input_grad(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(replace(op_of(case), out="x"), o["dy"], o["w"]),)
-
-
-def _weight_grad(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(replace(op_of(case), out="w"), o["dy"], o["x"]),)
-
-
-def _bias_grad(case: Case, o: Operands) -> Array:
-    return _one(ops.ChannelSum(case.layout), o["dy"])
-
-
-def _backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (*_input_grad(case, o), *_weight_grad(case, o), _bias_grad(case, o))
-
-
-def _double_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    """Both gradients are bilinear, so their gradients are the three passes again."""
-    op = op_of(case)
-    ddy = _one(op, o["ddx"], o["w"]) + _one(op, o["x"], o["ddw"])
-    gx = _one(replace(op, out="x"), o["dy"], o["ddw"])
-    return ddy, gx, _one(replace(op, out="w"), o["dy"], o["ddx"])
-
-
-def _transpose_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    """The op is an input gradient: its `x` is that convolution's `dy`."""
-    op = op_of(case)
-    dx = _one(replace(op, out="y"), o["dy"], o["w"])
-    return dx, _one(replace(op, out="w"), o["x"], o["dy"]), _bias_grad(case, o)
-
-
-def _max_pool(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(op_of(case), o["x"]),)
-
-
-def _max_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    op = op_of(case)
-    index = reference.evaluate(op, o["x"])[1]
-    select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
-    return (_one(select, o["dy"], index),)
-
-
-def _avg_pool(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(op_of(case), o["x"]) / _divisor(case),)
-
-
-def _avg_pool_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(replace(op_of(case), out="x"), o["dy"] / _divisor(case)),)
+    return y + o["b"].reshape(column) if "b" in o else y
 
 
 def window_counts(case: Case) -> tuple[tuple[int, ...], ...]:
@@ -384,26 +303,47 @@ def _divisor(case: Case) -> Array:
     return table.astype(case.dtype)
 
 
-def _relu(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(ops.Pointwise("relu"), o["x"]),)
+def _max_grad(case: Case, op: Any, o: Operands) -> Array:
+    index = reference.evaluate(op, o["x"])[1]
+    return _one(ops.MaxSelect(op.window, op.layout, "x", op.input_size), o["dy"], index)
 
 
-def _relu_backward(case: Case, o: Operands) -> tuple[Array, ...]:
-    return (_one(ops.Pointwise("relu_grad"), o["dy"], o["x"]),)
+def _bias_grad(case: Case, op: Any, o: Operands) -> Array:
+    return _one(ops.ChannelSum(case.layout), o["dy"])
 
 
-_RESULTS: Final[dict[str, Callable[[Case, Operands], tuple[Array, ...]]]] = {
-    "conv": _conv,
-    "conv_input_grad": _input_grad,
-    "conv_weight_grad": _weight_grad,
-    "conv_backward": _backward,
-    "conv_double_backward": _double_backward,
-    "conv_transpose": _conv,
-    "conv_transpose_backward": _transpose_backward,
-    "max_pool": _max_pool,
-    "max_pool_backward": _max_pool_backward,
-    "avg_pool": _avg_pool,
-    "avg_pool_backward": _avg_pool_backward,
-    "relu": _relu,
-    "relu_backward": _relu_backward,
+def _ddy(case: Case, op: Any, o: Operands) -> Array:
+    """Both gradients are bilinear, so their gradients are the three passes again."""
+    return _one(op, o["ddx"], o["w"]) + _one(op, o["x"], o["ddw"])
+
+
+def _left_out(factor: str, *names: str) -> _Rule:
+    """The same sum with another of `x w y` left out; of the operands named."""
+    return lambda case, op, o: _one(replace(op, out=factor), *(o[n] for n in names))
+
+
+# By operation and output.
+_RULES: Final[Mapping[tuple[str, str], _Rule]] = {
+    ("conv", "y"): _forward,
+    ("conv", "dx"): _left_out("x", "dy", "w"),
+    ("conv", "dw"): _left_out("w", "dy", "x"),
+    ("conv", "db"): _bias_grad,
+    ("conv", "ddy"): _ddy,
+    ("conv", "gx"): _left_out("x", "dy", "ddw"),
+    ("conv", "gw"): _left_out("w", "dy", "ddx"),
+    # The op is an input gradient: its `x` is that convolution's `dy`.
+    ("conv_transpose", "y"): _forward,
+    ("conv_transpose", "dx"): _left_out("y", "dy", "w"),
+    ("conv_transpose", "dw"): _left_out("w", "x", "dy"),
+    ("conv_transpose", "db"): _bias_grad,
+    ("max_pool", "y"): lambda case, op, o: _one(op, o["x"]),
+    ("max_pool", "dx"): _max_grad,
+    ("avg_pool", "y"): lambda case, op, o: _one(op, o["x"]) / _divisor(case),
+    ("avg_pool", "dx"): lambda case, op, o: _one(
+        replace(op, out="x"), o["dy"] / _divisor(case)
+    ),
+    ("relu", "y"): lambda case, op, o: _one(op, o["x"]),
+    ("relu", "dx"): lambda case, op, o: _one(
+        ops.Pointwise("relu_grad"), o["dy"], o["x"]
+    ),
 }

@@ -12,8 +12,6 @@ from rot180.check.judge._arithmetic import Arithmetic
 from rot180.check.judge._oracle import Operands, output_size
 from rot180.check.subjects import Array
 
-__all__ = ["sampled"]
-
 _SAMPLES: Final = 64
 
 

@@ -32,8 +32,6 @@ from rot180.check.subjects import (
     arrays_of,
 )
 
-__all__ = ["Survey"]
-
 Call = Callable[[Case, str], Outcome]
 
 
@@ -127,11 +125,7 @@ class Survey:
     ) -> str | None:
         """Returns why a call was turned down, None if nothing excuses what it gave.
 
-        Args:
-            case: The configuration of the call.
-            function: The function that was called.
-            outcome: What became of it.
-            call: Calls the function plainly on another configuration.
+        For that it may `call` the function plainly on other configurations.
         """
         reason = self._refusal(case, function, outcome)
         if reason is None:

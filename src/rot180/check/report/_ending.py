@@ -109,6 +109,15 @@ except Exception as refusal:
 else:
     print("accepted, with the result:", got, sep="\\n")
     raise AssertionError("input that means nothing was accepted")""",
+    "wrote": """\
+operands = {$named}
+before = {name: array.copy() for name, array in operands.items()}
+$call
+for name, array in operands.items():
+    print(name, 'before:', before[name], 'after:', array, sep='\\n')
+for name, array in operands.items():
+    assert array.tobytes() == before[name].tobytes(), f"{name} was changed"
+""",
     EARLIER: """\
 $call
 for result, copy in zip(results, copies):
@@ -127,6 +136,16 @@ allowed = 64 * eps * abs(dy).sum(dtype="float64")
 print("dx:", got, "sum of dx:", of_dx, "sum of dy:", of_dy, sep="\\n")
 assert abs(of_dx - of_dy) <= allowed, f"{of_dx} is not {of_dy}"
 """,
+    "ties": """\
+# The law: only what is the largest in some window gets a gradient; which of
+# several equals does is free.
+$maxima
+
+got = np.asarray($call)
+print("x:", x, "dx:", got, sep="\\n")
+wrong = (got != 0) & ~is_maximum
+assert not wrong.any(), f"{wrong.sum()} of {wrong.size} are wrong"
+""",
 }
 
 
@@ -139,6 +158,8 @@ def _filled(failure: Failure, name: str, seconds: float) -> Lines:
         "dtype": lambda: case.dtype,
         "finfo": lambda: "ml_dtypes" if case.dtype == "bfloat16" else "np",
         "seconds": lambda: f"{seconds:g}",
+        "named": lambda: ", ".join(f'"{name}": {name}' for name in needed(failure)),
+        "maxima": lambda: "\n".join(maxima(case)),
     }
     given = {field: get() for field, get in fields.items() if f"${field}" in text}
     return Template(text).substitute(given).splitlines()
@@ -201,20 +222,6 @@ def _type(failure: Failure) -> Lines:
     ]
 
 
-def _wrote(failure: Failure) -> Lines:
-    names = list(needed(failure))
-    pairs = ", ".join(f'"{name}": {name}' for name in names)
-    return [
-        f"operands = {{{pairs}}}",
-        "before = {name: array.copy() for name, array in operands.items()}",
-        f"{call(failure)}",
-        "for name, array in operands.items():",
-        "    print(name, 'before:', before[name], 'after:', array, sep='\\n')",
-        "for name, array in operands.items():",
-        '    assert array.tobytes() == before[name].tobytes(), f"{name} was changed"',
-    ]
-
-
 def kept(failure: Failure) -> Lines:
     """Returns the lines of a first call whose results are kept, and copied."""
     several = len(OUTPUTS[failure.function]) > 1
@@ -225,25 +232,10 @@ def kept(failure: Failure) -> Lines:
     ]
 
 
-def _law_of_ties(failure: Failure) -> Lines:
-    return [
-        "# The law: only what is the largest in some window gets a gradient; which of",
-        "# several equals does is free.",
-        *maxima(failure.case),
-        "",
-        f"got = np.asarray({call(failure)})",
-        'print("x:", x, "dx:", got, sep="\\n")',
-        "wrong = (got != 0) & ~is_maximum",
-        'assert not wrong.any(), f"{wrong.sum()} of {wrong.size} are wrong"',
-    ]
-
-
 # Laws that a single call can break, where several results are right.
 _LAWS: Final = ("sum", "ties")
 _ENDINGS: Final[Mapping[str, Callable[[Failure], Lines]]] = {
     "values": _values,
     "nan": _values,
     "type": _type,
-    "wrote": _wrote,
-    "ties": _law_of_ties,
 }

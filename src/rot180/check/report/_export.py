@@ -41,33 +41,28 @@ def to_json(report: Report) -> str:
     An array is `{"dtype", "shape", "values"}`, its values nested lists of numbers; in
     place of a number stand the texts `"nan"`, `"inf"` and `"-inf"`.
     """
-    return json.dumps(_report(report), indent=2, allow_nan=False, ensure_ascii=False)
+    told = _report(report)
+    return json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False, default=dict)
 
 
 def _report(report: Report) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "verdict": words.verdict(report),
-        "status": report.status,
-        "subject": report.subject,
-        "versions": dict(report.versions),
-        "profile": report.profile,
-        "seed": report.seed,
-        "dtypes": list(report.dtypes),
+        **_of(report, "status", "subject", "versions", "profile", "seed", "dtypes"),
         "arithmetic": report.arithmetic,
         "seconds": round(report.seconds, 3),
-        "configurations": report.configurations,
-        "planned": report.planned,
-        "strict": report.strict,
-        "incomplete": list(report.incomplete),
+        **_of(report, "configurations", "planned", "strict", "incomplete"),
         "functions": _tallies(report.tallies),
         "laws": _tallies(report.laws),
-        "unsupported": dict(report.unsupported),
-        "notes": list(report.notes),
-        "problem": report.problem,
+        **_of(report, "unsupported", "notes", "problem"),
         "causes": _places(report),
         "findings": [_finding(finding) for finding in report.findings],
     }
+
+
+def _of(value: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 def _places(report: Report) -> list[list[int]]:
@@ -83,22 +78,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
     failure = finding.failure
     return {
         "title": words.title(finding),
-        "function": failure.function,
-        "output": failure.output,
-        "reason": failure.reason,
-        "message": failure.message,
+        **_of(failure, "function", "output", "reason", "message"),
         "remark": words.remark(failure),
         "law": failure.law,
         "count": finding.count,
-        "call": words.call(failure.case, failure.function, tuple(failure.operands)),
+        "call": words.call(failure),
         "case": asdict(failure.case),
         "first": asdict(finding.first),
         "formula": finding.formula,
         "cell": words.worked_out(failure),
         "operands": {name: _array(a) for name, a in failure.operands.items()},
-        "expected": _array(failure.expected),
-        "got": _array(failure.got),
-        "bound": _array(failure.bound),
+        **{n: _array(getattr(failure, n)) for n in ("expected", "got", "bound")},
         "diagnoses": [asdict(known) for known in finding.diagnoses],
         "reproduction": finding.reproduction,
     }
@@ -115,11 +105,8 @@ def _plain(value: Any) -> Any:
     """Numbers as JSON has them; a text where it has none."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return str(value)
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return value if is_number else str(value)
 
 
 def to_markdown(report: Report, files: Sequence[str] = ()) -> str:
@@ -136,7 +123,7 @@ def _markdown(report: Report, files: Sequence[str]) -> Iterator[str]:
     first, *others = words.verdict(report)
     yield from (f"## {_inline(first)}", "")
     yield from (f"**{_inline(line)}**  " for line in others)
-    yield f"{words.exit_status(report)}"
+    yield words.exit_status(report)
     yield ""
     yield (
         f"rot180 check {_inline(report.subject)}: profile {report.profile}, seed "
@@ -178,9 +165,8 @@ def _section(group: Sequence[Finding], files: Sequence[str]) -> Iterator[str]:
         yield f"- diagnosis: {_inline(line)}"
     if finding.diagnoses:
         yield ""
-    smallest = words.call(failure.case, failure.function, tuple(failure.operands))
     facts = f"# {words.facts(failure)}"
-    lines = [smallest, facts, finding.formula, words.worked_out(failure)]
+    lines = [words.call(failure), facts, finding.formula, words.worked_out(failure)]
     yield from _fenced("\n".join(filter(None, lines)))
     told = {
         "Of the same cause": list(map(words.also, others)),
@@ -210,16 +196,13 @@ def file_names(report: Report) -> tuple[str, ...]:
 
     `1-conv-y-values.py`; others of the same cause are `1.2-conv_backward-dw-values.py`.
     """
-    numbers = {
-        id(finding): f"{i}.{j}" if j > 1 else f"{i}"
-        for i, group in enumerate(causes(report.findings), 1)
-        for j, finding in enumerate(group, 1)
-    }
-    failures = [(numbers[id(found)], found.failure) for found in report.findings]
-    return tuple(
-        "-".join(part for part in (i, f.function, f.output, f.reason) if part) + ".py"
-        for i, f in failures
-    )
+    names = {}
+    for i, group in enumerate(causes(report.findings), 1):
+        for j, finding in enumerate(group, 1):
+            number, f = f"{i}.{j}" if j > 1 else f"{i}", finding.failure
+            parts = filter(None, (number, f.function, f.output, f.reason))
+            names[id(finding)] = f"{'-'.join(parts)}.py"
+    return tuple(names[id(finding)] for finding in report.findings)
 
 
 def write_reproductions(report: Report, folder: Path) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rot180.check.subjects import Array
 
-__all__ = ["array_literal", "literal"]
+__all__ = ["array_literal", "literal", "wrapped"]
 
 _WIDTH = 88
 
@@ -39,8 +39,12 @@ def array_literal(name: str, array: Array) -> list[str]:
     if len(texts) > 1 and len(set(texts)) == 1:
         return [f'{name} = np.full({shape}, {texts[0]}, "{dtype}")']
     end = f'], "{dtype}")' + ("" if array.ndim == 1 else f".reshape({shape})")
-    line = f"{name} = np.array([{', '.join(texts)}{end}"
-    if len(line) <= _WIDTH:
-        return [line]
-    rows = textwrap.wrap(", ".join(texts), _WIDTH - 4)
-    return [f"{name} = np.array([", *(f"    {row}" for row in rows), end]
+    return wrapped(f"{name} = np.array([", ", ".join(texts), end)
+
+
+def wrapped(head: str, body: str, tail: str) -> list[str]:
+    """Returns a bracket and what is in it, on lines of its own if one is too short."""
+    if len(head + body + tail) <= _WIDTH:
+        return [head + body + tail]
+    rows = textwrap.wrap(body, _WIDTH - 4, break_long_words=False)
+    return [head, *(f"    {row}" for row in rows), tail]

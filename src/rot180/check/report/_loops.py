@@ -24,21 +24,19 @@ def definition(case: Case, function: str, output: str) -> Lines:
     if case.kind == "relu":
         return [*head, *_relu(case, output)]
     parts = sums(case, function, output)
+    if case.kind == "max_pool" and output == "y":
+        return [*head, *_maximum(case, parts[0], "expected")]
     if case.kind == "max_pool":
-        body = _max_pool(case, parts[0]) if output == "y" else _selected(case, parts[0])
+        body = _selected(case, parts[0])
     elif case.kind == "avg_pool":
         body = _avg_pool(case, parts[0], output)
     else:
         body = [line for part in parts for line in _sum(case, part)]
-    filled = "-np.inf" if case.kind == "max_pool" and output == "y" else None
-    return [*head, _new("expected", shape(case, output), filled), *body]
+    return [*head, _zeros("expected", case, output), *body]
 
 
-def _new(name: str, extents: Sequence[int], filled: str | None = None) -> str:
-    text = tuple(extents)
-    if filled is None:
-        return f"{name} = np.zeros({text})"
-    return f"{name} = np.full({text}, {filled})"
+def _zeros(name: str, case: Case, tensor: str) -> str:
+    return f"{name} = np.zeros({shape(case, tensor)})"
 
 
 def _relu(case: Case, output: str) -> Lines:
@@ -46,7 +44,7 @@ def _relu(case: Case, output: str) -> Lines:
         "0 if x[at] <= 0 else x[at]" if output == "y" else "dy[at] if x[at] > 0 else 0"
     )
     return [
-        _new("expected", shape(case, "x")),
+        _zeros("expected", case, "x"),
         "for at in np.ndindex(x.shape):",
         f"    expected[at] = {passed}",
     ]
@@ -57,9 +55,10 @@ def _sum(case: Case, part: Sum) -> Lines:
     return _loop(case, part, f"expected{_place(part.formula.out)} += {factors}")
 
 
-def _max_pool(case: Case, part: Sum) -> Lines:
-    here, (x,) = f"expected{_place(part.formula.out)}", part.formula.factors
-    return _loop(case, part, f"{here} = np.maximum({here}, {x})")
+def _maximum(case: Case, part: Sum, name: str) -> Lines:
+    here, (x,) = f"{name}{_place(part.formula.out)}", part.formula.factors
+    new = f"{name} = np.full({shape(case, 'y')}, -np.inf)"
+    return [new, *_loop(case, part, f"{here} = np.maximum({here}, {x})")]
 
 
 def _selected(case: Case, part: Sum) -> Lines:
@@ -82,11 +81,9 @@ def _selected(case: Case, part: Sum) -> Lines:
 def maxima(case: Case) -> Lines:
     """Returns lines that compute `is_maximum`: where a window has its largest value."""
     (part,) = sums(case, "max_pool", "y")
-    (x,) = part.formula.factors
-    here = f"largest{_place(part.formula.out)}"
+    here, (x,) = f"largest{_place(part.formula.out)}", part.formula.factors
     return [
-        _new("largest", shape(case, "y"), "-np.inf"),
-        *_loop(case, part, f"{here} = np.maximum({here}, {x})"),
+        *_maximum(case, part, "largest"),
         "is_maximum = np.zeros(x.shape, bool)",
         *_loop(case, part, f"is_maximum{_place(x)} |= {x} == {here}"),
     ]
@@ -98,7 +95,7 @@ def _avg_pool(case: Case, part: Sum, output: str) -> Lines:
     forward = sums(case, "avg_pool", "y")[0]
     counting = f"count{_place(forward.formula.out)} += 1"
     lines = [
-        _new("count", shape(case, "y")),
+        _zeros("count", case, "y"),
         *_loop(case, forward, counting, region=counted(case)),
         "count = np.maximum(count, 1)",
     ]

@@ -195,10 +195,8 @@ def _first(finding: Finding) -> Iterator[str]:
 
 def _smallest(finding: Finding) -> Iterator[str]:
     failure = finding.failure
-    smallest = words.call(failure.case, failure.function, tuple(failure.operands))
-    yield smallest
-    yield words.facts(failure)
-    seen = words.call(finding.first, failure.function, tuple(failure.operands))
+    smallest, seen = words.call(failure), words.call(failure, finding.first)
+    yield from (smallest, words.facts(failure))
     if (seen, finding.first.x_shape) != (smallest, failure.case.x_shape):
         yield f"first seen as {seen}, x {finding.first.x_shape}"
 

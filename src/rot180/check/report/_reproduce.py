@@ -13,7 +13,7 @@ import numpy as np
 from rot180.check.cases import Case
 from rot180.check.judge import Failure
 from rot180.check.report._ending import call, ending, kept, needed, stands_for_itself
-from rot180.check.report._literal import array_literal, literal
+from rot180.check.report._literal import array_literal, literal, wrapped
 from rot180.check.report._words import fault
 from rot180.check.subjects import EARLIER, Array
 
@@ -203,20 +203,13 @@ def _options(failure: Failure) -> str:
     if not options:
         return ""
     given = ", ".join(f"{name}={literal(value)}" for name, value in options.items())
-    lines = _wrapped("options = dict(", given, ")")
+    lines = wrapped("options = dict(", given, ")")
     neutral = _neutral(failure)
     if not neutral:
         return "\n".join(lines)
     names = ", ".join(f'"{name}"' for name in neutral)
     given = f"subject.{failure.function}, {{{names}}}, options"
-    return "\n".join([*lines, *_wrapped("options = taken(", given, ")")])
-
-
-def _wrapped(head: str, body: str, tail: str) -> Lines:
-    if len(head + body + tail) <= _WIDTH:
-        return [head + body + tail]
-    rows = textwrap.wrap(body, _WIDTH - 4, break_long_words=False)
-    return [head, *(f"    {row}" for row in rows), tail]
+    return "\n".join([*lines, *wrapped("options = taken(", given, ")")])
 
 
 def _operands(failure: Failure) -> str:

@@ -14,6 +14,7 @@ from rot180 import ops
 from rot180.check.cases import OUTPUTS, POOL, Case
 from rot180.check.judge import Failure, Finding, Tally, arguments
 from rot180.check.report._causes import causes
+from rot180.check.report._definition import shape
 from rot180.check.report._formula import cell
 from rot180.check.report._literal import literal
 from rot180.check.report._report import Report
@@ -21,7 +22,7 @@ from rot180.check.subjects import EARLIER, Array, differing, number
 
 __all__ = [
     "also", "call", "diagnoses", "exit_status", "facts", "fault", "first_wrong",
-    "lacking", "laws", "lists", "messages", "mistake", "plural", "remark", "rows",
+    "lacking", "laws", "lists", "messages", "plural", "remark", "rows",
     "scripts", "slices", "title", "told", "verdict", "worked_out", "wrong_cells",
 ]  # fmt: skip
 
@@ -87,18 +88,17 @@ def messages(failure: Failure) -> list[str]:
     return [text for text in (told, remark(failure)) if text]
 
 
-def call(case: Case, function: str, operands: Sequence[str] = ()) -> str:
-    """Returns the call on a case as Python; options that say nothing are left out.
+def call(failure: Failure, case: Case | None = None) -> str:
+    """Returns the call as Python; options that say nothing are left out.
 
     Args:
-        case: The configuration.
-        function: The function that is called.
-        operands: The names of the operands that are arrays.
+        failure: What went wrong.
+        case: The configuration, that of the failure by default.
     """
-    named = {name: np.empty(0) for name in operands}
+    case, named = case or failure.case, failure.operands
     given = [
         name if name in named or value is None else literal(value)
-        for name, value in arguments(case, function, named)
+        for name, value in arguments(case, failure.function, named)
     ]
     shown = case.options().keys() - case.droppable()
     if case.kind in POOL:
@@ -108,7 +108,7 @@ def call(case: Case, function: str, operands: Sequence[str] = ()) -> str:
         for name, value in case.options().items()
         if name in shown
     ]
-    return f"{function}({', '.join(given)})"
+    return f"{failure.function}({', '.join(given)})"
 
 
 def facts(failure: Failure) -> str:
@@ -151,8 +151,6 @@ def worked_out(failure: Failure) -> str:
 
 def _is_sample(failure: Failure) -> bool:
     """Whether only some positions of a large output were looked at."""
-    from rot180.check.report._definition import shape
-
     assert failure.expected is not None
     return failure.expected.shape != shape(failure.case, failure.output)
 
@@ -212,24 +210,18 @@ def diagnoses(finding: Finding) -> Iterator[str]:
         yield known.text if known.text.endswith("right)") else known.text + count
 
 
-def mistake(finding: Finding) -> str:
-    """Returns the best diagnosis without the name of the output; `""` without one."""
-    return finding.diagnoses[0].text.partition(": ")[2] if finding.diagnoses else ""
-
-
 def told(finding: Finding, *, diagnosis: bool = True) -> str:
     """Returns what is known of a finding besides its title: the error, the mistake."""
     raised = finding.failure.message if finding.failure.reason == "raised" else ""
-    known = mistake(finding) if diagnosis else ""
-    return "; ".join(text for text in (raised, known) if text)
+    best = finding.diagnoses[:1] if diagnosis else ()
+    known = [one.text.partition(": ")[2] for one in best]
+    return "; ".join(filter(None, (raised, *known)))
 
 
 def also(finding: Finding, *, diagnosis: bool = True) -> str:
     """Returns a finding that has the cause of another in a line."""
-    failure = finding.failure
-    shown = call(failure.case, failure.function, tuple(failure.operands))
     more = told(finding, diagnosis=diagnosis)
-    return f"{title(finding)}: {shown}{more and '; '}{more}"
+    return f"{title(finding)}: {call(finding.failure)}{more and '; '}{more}"
 
 
 def rows(report: Report) -> Iterator[tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """The code under test: finding it, its form, calling it, the process it runs in."""
 
+from rot180.check.subjects._invoke import MEMORY
 from rot180.check.subjects._location import find
 from rot180.check.subjects._outcome import (
     EARLIER,
@@ -14,13 +15,7 @@ from rot180.check.subjects._outcome import (
     differing,
     number,
 )
-from rot180.check.subjects._runner import (
-    MEMORY,
-    ChildRunner,
-    LocalRunner,
-    OutOfTime,
-    Runner,
-)
+from rot180.check.subjects._runner import ChildRunner, LocalRunner, OutOfTime, Runner
 
 __all__ = [
     "EARLIER",

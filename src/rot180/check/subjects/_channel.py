@@ -11,8 +11,6 @@ from typing import Any, Final
 from rot180.check.subjects._outcome import printable
 from rot180.check.subjects._wire import packed, unpacked
 
-__all__ = ["Channel"]
-
 _LENGTH: Final = struct.Struct("<Q")
 _MOST: Final = 2**32  # bytes of a message
 

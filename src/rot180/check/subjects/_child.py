@@ -29,8 +29,6 @@ from rot180.check.subjects._raised import own_frames
 from rot180.check.subjects._subject import Facts, Subject, load
 from rot180.errors import Rot180Error
 
-__all__ = ["MARK", "command", "end_marked", "main", "set_threads"]
-
 # In the environment of a child and of all that it starts, and nowhere else: its name.
 MARK: Final = "ROT180_CHECK_CHILD"
 _SWEEPS: Final = 500

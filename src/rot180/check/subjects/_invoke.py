@@ -26,12 +26,12 @@ from rot180.check.subjects._poison import fill
 from rot180.check.subjects._raised import raised
 from rot180.check.subjects._subject import Subject
 
-__all__ = ["MEMORY", "Call", "Earlier", "invoke"]
-
 Parameter = inspect.Parameter
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED: Final = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-# How the operands of a call may lie.
+# How the operands of a call may lie: C-contiguous; so that the first axis is the one
+# with neighbours; as views of every second element along the last axis, with NaN (the
+# largest integer) between.
 MEMORY: Final = ("plain", "fortran", "strided")
 
 
@@ -43,7 +43,8 @@ class Call:
         function: Its name.
         arguments: Names and values of the positional arguments, in order.
         options: The options by name.
-        droppable: Those that a function without such a parameter need not be given.
+        droppable: Those that a function without such a parameter need not be given;
+            for others that is `Unsupported`.
         memory: How the arrays lie, one of `MEMORY`.
     """
 

@@ -12,14 +12,16 @@ tensors, and its gradients are autograd's. This module needs nothing but NumPy, 
 its text can stand in a script.
 """
 
+import contextlib
 import inspect
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from rot180.check.subjects._frameworks import Torch
-from rot180.check.subjects._roles import ALIASES, NEUTRAL, plain
+from rot180.check.subjects._roles import ALIASES, NEUTRAL, has_base, plain
 
 # What classes call their parameters, arrays and gradients. Small and capital letters
 # and underscores make no difference.
@@ -73,12 +75,12 @@ def adapt(layer: type) -> types.SimpleNamespace:
         return options if by_arrays else {"kernel_size": _size(w), **options}
 
     def conv(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
-        with _Refusing(layer, values(w, options)):
+        with _refusing(layer, values(w, options)):
             made = build(x, w, b, options)
             return made(Torch.of(x)).detach() if automatic else made.forward(x)
 
     def conv_backward(dy: Any, x: Any, w: Any, **options: Any) -> Any:
-        with _Refusing(layer, values(w, options)):
+        with _refusing(layer, values(w, options)):
             made = build(x, w, None, options)
             if automatic:
                 return _differentiated(made, dy, x, w)
@@ -93,11 +95,7 @@ def adapt(layer: type) -> types.SimpleNamespace:
 
 def is_automatic(layer: Any) -> bool:
     """Whether a class is a `torch.nn.Module`, whose gradients are autograd's."""
-    bases = getattr(layer, "__mro__", ())
-    return any(f"{b.__module__}.{b.__name__}" == _MODULE for b in bases)
-
-
-_MODULE = "torch.nn.modules.module.Module"
+    return has_base(layer, "torch.nn.modules.module.Module")
 
 
 def _differentiated(made: Any, dy: Any, x: Any, w: Any) -> tuple[Any, Any, Any]:
@@ -171,24 +169,20 @@ def _check_shapes(layer: type, x: Any, w: Any) -> None:
         raise NotImplementedError(f"{layer.__name__} is taken to be of another rank")
 
 
-class _Refusing:
+@contextlib.contextmanager
+def _refusing(layer: type, values: dict[str, Any]) -> Iterator[None]:
     """A class for single numbers may stumble over one number for each dimension.
 
     That is a missing feature, which the class need not know of, and no fault.
     """
-
-    def __init__(self, layer: type, values: dict[str, Any]) -> None:
-        self.name = layer.__name__
-        several = {n: v for n, v in values.items() if not isinstance(v, int)}
-        self.text = ", ".join(f"{name}={value!r}" for name, value in several.items())
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if self.text and isinstance(error, TypeError | ValueError):
-            text = f"{self.name} cannot take {self.text}: {kind.__name__}: {error}"
-            raise NotImplementedError(text) from error
+    several = [f"{n}={v!r}" for n, v in values.items() if not isinstance(v, int)]
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not several:
+            raise
+        what = f"{layer.__name__} cannot take {', '.join(several)}"
+        raise NotImplementedError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _size(w: Any) -> Any:

@@ -22,7 +22,6 @@ from rot180.errors import DataError
 _IMPORT: Final = re.compile(
     r"^from rot180\.check\.subjects\.(_\w+) import (?:\([^)]*\)|.*)\n", re.MULTILINE
 )
-__all__ = ["Location", "find", "glue", "named_in", "source_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +65,11 @@ class Location:
                 f"one of {', '.join(READY)}."
             ) from error
 
-    def pick(self, module: ModuleType) -> Any:
-        """Returns the attribute that is meant, or the module itself.
-
-        Raises:
-            DataError: The module does not have it.
-        """
-        return named_in(module, self.attribute, self.spec)
-
     @property
     def source(self) -> str:
         """Lines that bind `subject`; they do not need rot180."""
-        lines = "".join(f"{line}\n" for line in self._import_lines())
-        inner = f"subject = subject.{self.attribute}\n" if self.attribute else ""
-        return lines + inner
+        inner = (f"subject = subject.{self.attribute}",) if self.attribute else ()
+        return "".join(f"{line}\n" for line in (*self._import_lines(), *inner))
 
     def _import_lines(self) -> tuple[str, ...]:
         if self.folder is None:

@@ -8,22 +8,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "EARLIER",
-    "Array",
-    "Died",
-    "Outcome",
-    "Raised",
-    "TimedOut",
-    "Unsupported",
-    "Values",
-    "arrays_of",
-    "differing",
-    "is_number",
-    "number",
-    "printable",
-]
-
 Array = NDArray[Any]
 
 # What `Values.wrote` says of an array that an earlier call returned.

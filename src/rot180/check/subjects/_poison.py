@@ -16,8 +16,6 @@ import numpy as np
 
 from rot180.check.subjects._outcome import Array, is_number
 
-__all__ = ["environment", "fill", "poison", "poisoned"]
-
 _UNFILLED: Final = ("empty", "empty_like")
 _MARK: Final = "_rot180_fills"
 

@@ -21,8 +21,6 @@ from rot180.check.subjects._child import MARK, command, end_marked
 from rot180.check.subjects._outcome import printable
 from rot180.check.subjects._poison import environment
 
-__all__ = ["Child"]
-
 # How long an end is waited for once the connection is closed.
 ENDING: Final = 2.0
 # How much of what it printed is shown.

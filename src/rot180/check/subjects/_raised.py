@@ -15,8 +15,6 @@ from typing import Final
 
 from rot180.check.subjects._outcome import Raised, Unsupported, printable
 
-__all__ = ["own_frames", "raised"]
-
 # What may lie in a subject's folder without being its own code: an environment with
 # its packages and its standard library, and rot180 itself.
 _FOREIGN: Final = {"site-packages", Path(sysconfig.get_path("stdlib")).name}

@@ -10,37 +10,26 @@ from typing import Any
 import numpy as np
 
 # Small letters, capital letters and underscores make no difference.
-ALIASES = {
-    "dy": (
-        *("dy", "dout", "grad", "gradoutput", "gradout", "dz", "da", "g", "upstream"),
-        *("doutput", "delta", "gradient"),
-    ),
-    "x": (
-        *("x", "input", "inputs", "image", "images", "img", "a", "aprev", "data"),
-        *("inp", "xs", "signal"),
-    ),
-    "w": (
-        *("w", "weight", "weights", "kernel", "kernels", "filter", "filters", "k"),
-        *("f", "filt"),
-    ),
-    "b": ("b", "bias", "biases"),
-    "x_shape": ("xshape", "inputshape", "inputsize"),
-    "w_shape": ("wshape", "weightshape", "kernelshape", "filtershape"),
-    "kernel_size": (
-        *("kernelsize", "poolsize", "size", "ksize", "kernel", "k", "window"),
-        *("windowsize", "pool", "f"),
-    ),
-    "cache": ("cache", "caches", "saved", "memory"),
+_NAMES = {
+    "dy": "dy dout grad gradoutput gradout dz da g upstream doutput delta gradient",
+    "x": "x input inputs image images img a aprev data inp xs signal",
+    "w": "w weight weights kernel kernels filter filters k f filt",
+    "b": "b bias biases",
+    "x_shape": "xshape inputshape inputsize",
+    "w_shape": "wshape weightshape kernelshape filtershape",
+    "kernel_size": "kernelsize poolsize size ksize kernel k window windowsize pool f",
+    "cache": "cache caches saved memory",
     "table": (
-        *("convparam", "poolparam", "hparameters", "hparams", "hyperparameters"),
-        *("hyperparams", "convparams", "poolparams", "params", "param"),
+        "convparam poolparam hparameters hparams hyperparameters hyperparams "
+        "convparams poolparams params param"
     ),
-    "mode": ("mode",),
-    "stride": ("stride", "strides", "s"),
-    "padding": ("padding", "pad", "p", "pads", "paddings"),
-    "dilation": ("dilation", "dilations", "d", "dilationrate"),
-    "groups": ("groups", "group", "g", "ngroups", "numgroups"),
+    "mode": "mode",
+    "stride": "stride strides s",
+    "padding": "padding pad p pads paddings",
+    "dilation": "dilation dilations d dilationrate",
+    "groups": "groups group g ngroups numgroups",
 }
+ALIASES = {role: tuple(names.split()) for role, names in _NAMES.items()}
 OPTIONS = (
     *("x_shape", "cache", "table", "mode"),
     *("stride", "padding", "dilation", "groups"),
@@ -57,10 +46,15 @@ def core(function: Any) -> Any:
     return function
 
 
+def has_base(value: Any, name: str) -> bool:
+    """Whether it is a class that has one of this full name above it."""
+    bases = getattr(value, "__mro__", ())
+    return name in (f"{base.__module__}.{base.__name__}" for base in bases)
+
+
 def is_function(value: Any) -> bool:
     """Whether it is a subclass of `torch.autograd.Function`."""
-    names = (f"{b.__module__}.{b.__name__}" for b in getattr(value, "__mro__", ()))
-    return "torch.autograd.function.Function" in names
+    return has_base(value, "torch.autograd.function.Function")
 
 
 def plain(name: str) -> str:

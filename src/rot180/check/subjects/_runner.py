@@ -6,11 +6,10 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Final, Self
 
 from rot180.check.subjects._child import set_threads
-from rot180.check.subjects._invoke import MEMORY, Call, Earlier, invoke
+from rot180.check.subjects._invoke import Call, Earlier, invoke
 from rot180.check.subjects._outcome import Died, Outcome, TimedOut
 from rot180.check.subjects._poison import poisoned
 from rot180.check.subjects._process import Child
@@ -18,10 +17,10 @@ from rot180.check.subjects._subject import Facts, describe
 from rot180.check.subjects._wire import is_answer, is_facts
 from rot180.errors import DataError
 
-__all__ = ["MEMORY", "ChildRunner", "LocalRunner", "OutOfTime", "Runner"]
-
 # How long a subject may take to be imported; frameworks take seconds.
 LOADING: Final = 120.0
+# Seconds; a call that the end of the run cut sooner is not told of: most take that.
+_BRIEF: Final = 1.0
 
 
 class OutOfTime(Exception):
@@ -60,17 +59,7 @@ class Runner:
         droppable: frozenset[str] = frozenset(),
         memory: str = "plain",
     ) -> Outcome:
-        """Returns what becomes of one call.
-
-        Args:
-            function: A name of `OUTPUTS`.
-            arguments: Names and values of the positional arguments, in order.
-            options: The options by name.
-            droppable: Options that are left out if the function has no such parameter;
-                for others that is `Unsupported`.
-            memory: How the arrays lie: "plain", C-contiguous; "fortran", so that the
-                first axis is the one with neighbours; "strided", views of every second
-                element along the last axis, with NaN (integers: the largest) between.
+        """Returns what becomes of one call, of which `Call` says the parts.
 
         Raises:
             DataError: The subject cannot be loaded.
@@ -86,7 +75,7 @@ class Runner:
 
     def fresh(self) -> bool:
         """Returns whether the next call will find a subject that was never called."""
-        raise NotImplementedError
+        return False  # what a subject remembers stays in its process
 
     def close(self) -> None:
         """Ends what was started."""
@@ -94,12 +83,7 @@ class Runner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -135,18 +119,13 @@ class LocalRunner(Runner):
 
     def _call(self, request: Call) -> Outcome:
         self._left()
+        catch = (Exception, SystemExit)
         with poisoned():
-            return invoke(
-                self._subject, request, self._earlier, (Exception, SystemExit)
-            )
+            return invoke(self._subject, request, self._earlier, catch)
 
     def set_threads(self, n: int) -> bool:
         """Returns whether the subject now computes with `n` threads."""
         return set_threads(self._subject, n)
-
-    def fresh(self) -> bool:
-        """Returns False: what the subject remembers stays in this process."""
-        return False
 
 
 class ChildRunner(Runner):
@@ -173,9 +152,8 @@ class ChildRunner(Runner):
         loading: float = LOADING,
     ) -> None:
         super().__init__()
-        self._spec, self._names = spec, (conv, backward)
-        self._timeout = timeout
-        self._loading = loading
+        self._named = (spec, conv, backward)
+        self._timeout, self._loading = timeout, loading
         self._folder = os.getcwd()
         self._known: Facts | None = None
         self._child: Child | None = None
@@ -218,54 +196,55 @@ class ChildRunner(Runner):
             self._child = None
 
     def _ask(self, request: Call | int) -> Any:
-        child = self._running()
-        wait = min(self._timeout, self._left())
+        child, wait = self._running(), min(self._timeout, self._left())
+        answer = self._exchange(child, request, wait)
+        if isinstance(answer, TimedOut) and wait < self._timeout:
+            if wait < _BRIEF:
+                raise OutOfTime
+            what = request.function if isinstance(request, Call) else "the subject"
+            text = f"{what}: a call had not returned after {wait:.2g} s"
+            raise OutOfTime(f"{text}, when the time was over")
+        return answer
+
+    def _exchange(self, child: Child, request: Any, wait: float) -> Any:
+        """The answer, or why there is none; a child that gives none is ended."""
+        ending: Outcome = TimedOut(wait)
         try:
             return child.ask(request, wait)
         except TimeoutError:
-            self.close()
-            if wait < self._timeout:
-                what = request.function if isinstance(request, Call) else "the subject"
-                text = f"{what}: a call had not returned after {wait:.2g} s"
-                raise OutOfTime(f"{text}, when the time was over") from None
-            return TimedOut(self._timeout)
+            pass
         except (EOFError, OSError):
-            how, last = child.obituary()
-            self.close()
-            return Died(how, last)
+            ending = Died(*child.obituary())
         except BaseException:  # Ctrl-C reaches only this process
             self.close()
             raise
+        self.close()
+        return ending
 
     def _running(self) -> Child:
         """The child, started, with the subject loaded and its threads as they were."""
         if self._child is None:
+            wait = min(self._loading, self._left())
             self._child = Child(self._folder)
-            self._load(self._child)
+            self._load(self._child, wait)
             threads, self._threads = self._threads, None
             if threads is not None:
                 self.set_threads(threads)
         return self._child or self._running()
 
-    def _load(self, child: Child) -> None:
-        try:
-            wait = min(self._loading, self._left())
-            answer = child.ask((self._spec, *self._names), wait)
-        except TimeoutError:
-            if self.until < time.monotonic():
-                self.close()
-                raise OutOfTime from None
-            answer = (
-                f"{self._spec} was not imported within {self._loading:g} s\n"
-                '  Move what takes long under `if __name__ == "__main__":`.'
-            )
-        except (EOFError, OSError):
-            how, last = child.obituary()
-            answer = f"{self._spec} cannot be imported: the process {how}"
-            answer = "\n    ".join((answer, *last.splitlines()))
-        except BaseException:
-            self.close()
-            raise
+    def _load(self, child: Child, wait: float) -> None:
+        answer = self._exchange(child, self._named, wait)
+        match answer:
+            case TimedOut() if wait < self._loading:
+                raise OutOfTime
+            case TimedOut():
+                answer = (
+                    f"{self._named[0]} was not imported within {self._loading:g} s\n"
+                    '  Move what takes long under `if __name__ == "__main__":`.'
+                )
+            case Died(how, last):
+                answer = f"{self._named[0]} cannot be imported: the process {how}"
+                answer = "\n    ".join((answer, *last.splitlines()))
         if not is_facts(answer):
             self.close()
             raise DataError(str(answer))

@@ -26,8 +26,6 @@ from rot180.check.subjects._outcome import printable
 from rot180.check.subjects._roles import core, is_function
 from rot180.errors import DataError
 
-__all__ = ["Facts", "Subject", "describe", "load"]
-
 OPERATIONS: Final = ("conv_transpose", "conv", "max_pool", "avg_pool", "relu")
 MINIMAL: Final = """\
     def conv(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1):
@@ -94,11 +92,11 @@ def load(spec: str, conv: str | None = None, backward: str | None = None) -> Sub
     """
     location = find(spec)
     module = location.load()
-    target = location.pick(module)
+    target = named_in(module, location.attribute, spec)
     if conv is None and _is_alone(target):  # what goes with it stands beside it
         above, _, conv = location.attribute.rpartition(".")
         location = replace(location, attribute=above)
-        target = location.pick(module)
+        target = named_in(module, above, spec)
     return describe(target, conv, backward, location=location, module=module)
 
 

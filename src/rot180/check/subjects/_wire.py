@@ -20,8 +20,6 @@ from rot180.check.subjects._invoke import Call
 from rot180.check.subjects._outcome import Raised, Unsupported, Values, is_number
 from rot180.check.subjects._subject import Facts
 
-__all__ = ["is_answer", "is_facts", "packed", "unpacked"]
-
 _LENGTH: Final = struct.Struct("<Q")
 _KINDS: Final[dict[str, Callable[..., Any]]] = {
     kind.__name__: kind for kind in (Call, Facts, Raised, Unsupported, Values)
