@@ -63,13 +63,13 @@ def main(
     out: Path | None,
     **options: Any,
 ) -> None:
-    how, names = How(**options), _known(nets)
+    how, names, sizes = How(**options), _known(nets), _sizes(batches)
     rot180.set_num_threads(how.threads)
     torch.set_num_threads(how.threads)
     _heading(how)
     report: dict[str, Any] = {"machine": machine(), "versions": _versions()}
     report["checks"] = [_checked(name) for name in names]
-    report["steps"] = _steps(names, batches, how)
+    report["steps"] = _steps(names, sizes, how)
     report["inference"] = _inference(names, how)
     report["calls"] = _calls(names, how)
     report["memory"] = _memory(names, how, memory_steps) if memory else []
@@ -84,6 +84,14 @@ def _known(nets: str) -> list[str]:
     if unknown:
         raise click.BadParameter(f"no net {unknown[0]!r}; there are {', '.join(NETS)}")
     return names
+
+
+def _sizes(batches: str) -> list[int]:
+    texts = [text for text in batches.split(",") if text]
+    wrong = [text for text in texts if not text.isdecimal() or int(text) < 1]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} is no number of images, such as 64")
+    return [int(text) for text in texts]
 
 
 def _versions() -> dict[str, str]:
@@ -136,8 +144,7 @@ def _echoed(row: Row, line: Callable[[Row], str]) -> Row:
     return row
 
 
-def _steps(names: list[str], batches: str, how: How) -> list[Row]:
-    sizes = [int(size) for size in batches.split(",") if size]
+def _steps(names: list[str], sizes: list[int], how: How) -> list[Row]:
     rows = (
         figures.step_row(name, batch, how)
         for name in names

@@ -1,15 +1,18 @@
 """The benchmark of whole networks compares like with like and counts right."""
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
-from benchmarks import _floor
+import rot180
+from benchmarks import _floor, _net_child
 from benchmarks._net_sides import Ours, Problem
 from benchmarks._nets import NETS, OURS, build
-from rot180 import nn, runtime, train
+from rot180 import functional, nn, runtime, train
 
 each = pytest.mark.parametrize("name", NETS)
 
@@ -45,6 +48,22 @@ def test_both_frameworks_do_the_same_step(name: str, torch: ModuleType) -> None:
     with runtime.force_reference():
         found = _net_check.errors(tiny(name))
     assert found.is_right, found
+
+
+def test_relu6_is_pytorchs_below_and_above_six(torch: ModuleType) -> None:
+    x = np.array([-7, -0.5, 0, 0.5, 3, 5.5, 6.5, 40], np.float32)
+    given = torch.from_numpy(x.copy()).requires_grad_()
+    expected = torch.nn.ReLU6()(given)
+    expected.sum().backward()
+    relu6 = OURS["ReLU6"]()
+
+    def summed(x: Any) -> Any:
+        return functional.total(relu6.apply({}, {}, x, training=True)[0])
+
+    with runtime.force_reference():
+        y, dx = relu6.apply({}, {}, x, training=True)[0], rot180.grad(summed)(x)
+    assert y.tolist() == expected.tolist()
+    assert dx.tolist() == given.grad.tolist()
 
 
 def test_a_step_that_is_wrong_is_not_timed(torch: ModuleType) -> None:
@@ -135,3 +154,31 @@ def test_the_lines_stand_below_their_headings(torch: ModuleType) -> None:
     line = bench_nets.step_line(row)
     assert line.split()[5:] == ["-", "1.50", "1.00", "50%"]
     assert len(line) == len(bench_nets.STEPS_HEADING)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads Linux's /proc"
+)
+def test_the_peak_within_a_step_is_seen_and_what_later_steps_keep() -> None:
+    size, kept = 64 * 2**20, []
+
+    def step() -> None:
+        np.ones(size, np.uint8)  # released again at once
+
+    found = _net_child._memory(step, 12)
+    assert 60 < found["growth"] < 80
+    assert found["later"] < 8
+
+    def leaking() -> None:
+        kept.append(np.ones(size // 8, np.uint8))
+
+    assert 14 < _net_child._memory(leaking, 12)["later"] < 24  # two steps of 8
+
+
+@pytest.mark.parametrize("text", ["a", "0", "-1", "4,,1.5"])
+def test_a_batch_that_is_none_is_refused(text: str, torch: ModuleType) -> None:
+    from benchmarks import bench_nets
+
+    with pytest.raises(click.BadParameter, match="is no number of images"):
+        bench_nets._sizes(text)
+    assert bench_nets._sizes("1,4") == [1, 4]
