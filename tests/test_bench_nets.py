@@ -40,8 +40,8 @@ def test_both_frameworks_give_the_same_scores(name: str, torch: ModuleType) -> N
     assert np.allclose(scores, _net_rivals.Torch(problem, weights).infer(), atol=1e-5)
 
 
-# Between them they have every kind of layer that has a gradient of its own.
-@pytest.mark.parametrize("name", ["lenet", "resnet20", "mobilenet_v2"])
+# With ReLU6, below, they have every kind of layer; the benchmark checks all four.
+@pytest.mark.parametrize("name", ["lenet", "resnet20"])
 def test_both_frameworks_do_the_same_step(name: str, torch: ModuleType) -> None:
     from benchmarks import _net_check
 
