@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from sweeps import amounts
 
 import rot180
-from rot180.errors import ShapeError
+from rot180.errors import ArgumentError, ShapeError
 
 VALUES = [-np.inf, 0.0, 1.0, np.inf, np.nan]
 
@@ -106,12 +106,23 @@ def test_overlapping_views_are_operands_like_any_other(view: Any) -> None:
 
 
 @pytest.mark.parametrize("much", [2**40, 2**62, 2**70])
-def test_results_larger_than_any_memory_are_refused(much: int) -> None:
+def test_padding_longer_than_an_axis_is_refused(much: int) -> None:
     x, w = np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f")
     for call in (
         lambda: rot180.conv(x, w, padding=much),
         lambda: rot180.conv(x[:, :, 0], w[:, :, 0], padding=much),
         lambda: rot180.avg_pool(x, 2, padding=much),
+    ):
+        told = f"padding is {much}, more than an axis"
+        with pytest.raises(ArgumentError, match=told):
+            call()
+
+
+def test_results_larger_than_any_memory_are_refused() -> None:
+    x, w = np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f")
+    for call in (
+        lambda: rot180.conv(x, w, padding=2**31 - 1),
+        lambda: rot180.avg_pool(x, 2, padding=2**31 - 1),
         lambda: rot180.conv_transpose(x, w, stride=2**31 - 1),
     ):
         with pytest.raises(ShapeError, match=r"than any memory\n.*padding"):
