@@ -244,9 +244,9 @@ def _in_front(
     if not axes:
         return (x,)
     if kept == list(range(len(kept))) and kept and x.flags.c_contiguous:
-        rows = x.reshape(math.prod(x.shape[: len(kept)]), -1)
-        if kind == "sum" and rows.shape[1] > _LONG:
-            return (_long_rows(rows).reshape(x.shape[: len(kept)]),)
+        shape, length = x.shape[: len(kept)], math.prod(x.shape[len(kept) :])
+        if kind == "sum" and length > _LONG and x.size:
+            return (_long_rows(x.reshape(-1, length)).reshape(shape),)
         return None
     if kind == "sum" and 0 not in kept:
         return None
