@@ -8,6 +8,7 @@ import numpy as np
 
 from rot180 import ops
 from rot180.autograd._graph import Graph, Node
+from rot180.autograd._groups import grouped
 from rot180.autograd._run import Runner, run
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
@@ -69,9 +70,9 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
 
     The graph holds no tensors of another trace.
     """
-    while any(isinstance(node.op, ops.Composite) for node in graph.nodes):
+    while any(node.op.is_composite for node in graph.nodes):
         graph, inputs, results = _expanded(graph, inputs, results)
-    nodes = graph.needed_for(results)
+    nodes = grouped(graph.needed_for(results), graph.types, results)
     constants, nodes = _constants(nodes, keep={*results})
     read = {number for node in nodes for number in node.inputs} | {*results}
     return Program(
@@ -90,7 +91,7 @@ def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
     """Returns the positions of results whose memory is not theirs alone."""
     owner: dict[int, int] = {}  # of a computed value: the one whose memory it may share
     for node in nodes:
-        if _may_pass_on(node.op):
+        if node.op.may_alias:
             owner |= {i: owner.get(node.inputs[0], -1) for i in node.outputs}
         else:
             owner |= {i: i for i in node.outputs}
@@ -102,18 +103,6 @@ def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
             copied.append(position)
         taken.add(memory)
     return tuple(copied)
-
-
-def _may_pass_on(op: Op) -> bool:
-    """Whether the output of `op` may be its input or a view of it."""
-    match op:
-        case ops.Reshape() | ops.Transpose() | ops.Slice() | ops.Identity():
-            return True
-        case ops.StopGradient():
-            return True
-        case ops.Reduce(axes=()):
-            return True
-    return False
 
 
 def _constants(
@@ -149,12 +138,12 @@ def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
 def _runner(op: Op) -> Callable[..., Sequence[Any]]:
     """Returns what runs `op`, after a look at its operands where not all will do."""
     runner = Runner(op)
-    if not isinstance(op, ops.OneHot):
+    if not op.checks_values:
         return runner
 
-    def checked(labels: Any) -> Sequence[Any]:
-        op.check_values(labels)
-        return runner(labels)
+    def checked(*arrays: Any) -> Sequence[Any]:
+        op.check_values(*arrays)
+        return runner(*arrays)
 
     return checked
 
@@ -199,7 +188,7 @@ def _replay(
     for node in graph.needed_for(results):
         operands = [Tensor(host, lift(host, known[i])) for i in node.inputs]
         outputs: Sequence[Any]
-        if expand and isinstance(node.op, ops.Composite):
+        if expand and node.op.is_composite:
             outputs = node.op.expand(*operands)
         else:
             numbers = host.add(node.op, tuple(t.number for t in operands))

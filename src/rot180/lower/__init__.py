@@ -1,7 +1,9 @@
 """From an op, on operands that lie somewhere in memory, to what is scheduled."""
 
 from rot180.lower._contraction import product, sum_of
-from rot180.lower._ops import Operand, bind, dense_strides, elementwise
+from rot180.lower._elementwise import elementwise
+from rot180.lower._operand import Operand, dense_strides
+from rot180.lower._ops import bind
 from rot180.lower._plain import plain
 
 __all__ = [

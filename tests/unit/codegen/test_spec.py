@@ -50,7 +50,7 @@ def test_an_axis_that_repeats_has_one_element() -> None:
     row = Buffer("a", "float32", (None, 5), (0, 1))
     column = Buffer("b", "float64", (None, 5), (1, 0))
     one = Buffer("c", "bool", (None, 5), (0, 0))
-    formula = Pointwise("p", out, (row, column, one), ("where",))
+    formula = Pointwise.chain("p", out, (row, column, one), ("where",))
     program = schedules.pointwise(formula, TINY)
     from dataclasses import replace
 
