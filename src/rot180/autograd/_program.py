@@ -1,6 +1,6 @@
 """A graph made ready to run: the steps that matter, and when each value is dropped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ import numpy as np
 from rot180 import ops
 from rot180.autograd._graph import Graph, Node
 from rot180.autograd._groups import grouped
+from rot180.autograd._layout import Order, orders
+from rot180.autograd._memory import Plan, owners, plan
 from rot180.autograd._run import Runner, run
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
@@ -37,6 +39,7 @@ class Program:
         types: Of every value.
         copied: The results, by position, that would share memory with an input, a
             capture or another result.
+        memory: Where the temporaries lie.
     """
 
     types: tuple[ops.TensorType, ...]
@@ -45,16 +48,27 @@ class Program:
     steps: tuple[Step, ...]
     captures: tuple[tuple[int, Any], ...]
     copied: tuple[int, ...]
+    memory: Plan
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Returns the results for `arrays`, one per input, each an array of its own."""
+        arena = self.memory.take()
+        try:
+            return self._run(arrays, self.memory.arrays(arena))
+        finally:
+            self.memory.give(arena)
+
+    def _run(self, arrays: Sequence[Any], places: Sequence[Any]) -> list[Any]:
         known: list[Any] = [None] * len(self.types)
         for number, value in self.captures:
             known[number] = value
         for number, value in zip(self.inputs, arrays, strict=True):
             known[number] = value
         for step in self.steps:
-            outputs = step.run(*[known[i] for i in step.inputs])
+            outputs = step.run(
+                tuple([known[i] for i in step.inputs]),
+                tuple([places[i] for i in step.outputs]),
+            )
             for number, value in zip(step.outputs, outputs, strict=True):
                 known[number] = value
             for number in step.dead:
@@ -75,26 +89,24 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
     nodes = grouped(graph.needed_for(results), graph.types, results)
     constants, nodes = _constants(nodes, keep={*results})
     read = {number for node in nodes for number in node.inputs} | {*results}
+    owner = owners(nodes)
+    outside = {owner.get(number, -1) for number in results}
+    laid = orders(nodes, graph.types, outside)
     return Program(
         types=tuple(graph.types),
         inputs=tuple(inputs),
         results=tuple(results),
-        steps=_steps(nodes, keep={*results}),
+        steps=_steps(nodes, laid, keep={*results}),
         captures=tuple(
             (i, v) for i, v in (graph.captures | constants).items() if i in read
         ),
-        copied=_copied(nodes, results),
+        copied=_copied(owner, results),
+        memory=plan(nodes, graph.types, laid, outside),
     )
 
 
-def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
+def _copied(owner: Mapping[int, int], results: Sequence[int]) -> tuple[int, ...]:
     """Returns the positions of results whose memory is not theirs alone."""
-    owner: dict[int, int] = {}  # of a computed value: the one whose memory it may share
-    for node in nodes:
-        if node.op.may_alias:
-            owner |= {i: owner.get(node.inputs[0], -1) for i in node.outputs}
-        else:
-            owner |= {i: i for i in node.outputs}
     taken = {-1}  # stands for all inputs and captures
     copied = []
     for position, number in enumerate(results):
@@ -122,7 +134,9 @@ def _constants(
     return values, others
 
 
-def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
+def _steps(
+    nodes: Sequence[Node], laid: Mapping[int, Order], keep: set[int]
+) -> tuple[Step, ...]:
     last = {i: n for n, node in enumerate(nodes) for i in node.outputs}
     last |= {i: n for n, node in enumerate(nodes) for i in node.inputs}
     dead: list[list[int]] = [[] for _ in nodes]
@@ -130,20 +144,21 @@ def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
         if number not in keep:
             dead[n].append(number)
     return tuple(
-        Step(node.op, _runner(node.op), node.inputs, node.outputs, tuple(numbers))
+        Step(node.op, _runner(node, laid), node.inputs, node.outputs, tuple(numbers))
         for node, numbers in zip(nodes, dead, strict=True)
     )
 
 
-def _runner(op: Op) -> Callable[..., Sequence[Any]]:
-    """Returns what runs `op`, after a look at its operands where not all will do."""
-    runner = Runner(op)
+def _runner(node: Node, laid: Mapping[int, Order]) -> Callable[..., Sequence[Any]]:
+    """Returns what runs a node, after a look at its operands where not all will do."""
+    op = node.op
+    runner = Runner(op, tuple(laid.get(i) for i in node.outputs))
     if not op.checks_values:
         return runner
 
-    def checked(*arrays: Any) -> Sequence[Any]:
+    def checked(arrays: tuple[Any, ...], places: tuple[Any, ...]) -> Sequence[Any]:
         op.check_values(*arrays)
-        return runner(*arrays)
+        return runner(arrays, places)
 
     return checked
 

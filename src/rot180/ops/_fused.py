@@ -47,6 +47,11 @@ class Fused(Op):
     steps: tuple[Scalar, ...]
     results: tuple[tuple[int, tuple[int, ...]], ...]
 
+    @property
+    def is_formula(self) -> bool:
+        """It does."""
+        return True
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the results' types."""
         return tuple(TensorType(shape, self.dtype) for _, shape in self.results)

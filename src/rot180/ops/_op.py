@@ -116,6 +116,11 @@ class Op(ABC):
         """The one ordinary number that the output repeats, None if it does not."""
         return None
 
+    @property
+    def is_formula(self) -> bool:
+        """Whether each element comes from those at its place in the operands."""
+        return False
+
     def scalar(self, *inputs: TensorType) -> str | None:
         """Returns the function that makes each element from those at its place.
 

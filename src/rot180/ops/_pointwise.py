@@ -67,6 +67,11 @@ class Pointwise(Op):
         shape = broadcast_shapes(self.fn, *(t.shape for t in inputs))
         return (TensorType(shape, self._dtype(inputs)),)
 
+    @property
+    def is_formula(self) -> bool:
+        """It does."""
+        return True
+
     def scalar(self, *inputs: TensorType) -> str | None:
         """The formula."""
         return self.fn
