@@ -11,6 +11,7 @@ from rot180.autograd._graph import Graph, Node
 from rot180.autograd._groups import grouped
 from rot180.autograd._layout import Order, orders
 from rot180.autograd._memory import Plan, owners, plan
+from rot180.autograd._recycled import Recycled, recyclable
 from rot180.autograd._run import Runner, run
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
@@ -40,6 +41,7 @@ class Program:
         copied: The results, by position, that would share memory with an input, a
             capture or another result.
         memory: Where the temporaries lie.
+        recycled: Results of earlier runs that are free again.
     """
 
     types: tuple[ops.TensorType, ...]
@@ -49,12 +51,16 @@ class Program:
     captures: tuple[tuple[int, Any], ...]
     copied: tuple[int, ...]
     memory: Plan
+    recycled: Recycled
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Returns the results for `arrays`, one per input, each an array of its own."""
         arena = self.memory.take()
         try:
-            return self._run(arrays, self.memory.arrays(arena))
+            places = [*self.memory.arrays(arena)]
+            for number in self.recycled.numbers:
+                places[number] = self.recycled.take(number)
+            return self._run(arrays, places)
         finally:
             self.memory.give(arena)
 
@@ -73,6 +79,8 @@ class Program:
                 known[number] = value
             for number in step.dead:
                 known[number] = None
+        for number in self.recycled.numbers:
+            self.recycled.give(number, known[number])
         wanted = [known[number] for number in self.results]
         for position in self.copied:
             wanted[position] = np.array(wanted[position], order="C")
@@ -102,6 +110,9 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
         ),
         copied=_copied(owner, results),
         memory=plan(nodes, graph.types, laid, outside),
+        recycled=Recycled(
+            i for i in recyclable(results, inputs, graph.types) if owner.get(i) == i
+        ),
     )
 
 

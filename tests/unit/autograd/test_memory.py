@@ -139,3 +139,38 @@ def test_a_value_lives_as_long_as_a_view_of_it() -> None:
     found = plan(nodes, types, {}, {4})
     offsets = {p.number: p.offset for p in found.places}
     assert offsets[1] != offsets[3]
+
+
+BIG = np.ones((256, 256), "float32")
+
+
+def _pointer(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def test_steps_go_back_and_forth_between_two_sets_of_arrays() -> None:
+    step = rot180.jit(lambda p: p * 2.0 + 1.0)
+    p, places = BIG, set()
+    for _ in range(9):
+        p = step(p)
+        places.add(_pointer(p))
+    assert len(places) == 2
+    assert (p == 2.0**10 - 1).all()
+
+
+@pytest.mark.parametrize("holding", [lambda y: y, lambda y: y[3:5], memoryview])
+def test_a_result_that_anything_holds_is_left_alone(holding: Any) -> None:
+    step = rot180.jit(lambda p: p + 1.0)
+    held = [holding(step(BIG * n)) for n in range(5)]
+    for n, array in enumerate(held):
+        assert (np.asarray(array) == n + 1).all()
+
+
+def test_a_result_given_back_as_an_operand_is_not_written_to() -> None:
+    step = rot180.jit(lambda p, q: (p + q, q * 2.0))
+    p, q = BIG, BIG
+    for _ in range(6):
+        wanted = p + q, q * 2
+        p, q = step(p, q)
+        assert (p == wanted[0]).all()
+        assert (q == wanted[1]).all()
