@@ -1,8 +1,8 @@
 """A graph made ready to run: the steps that matter, and when each value is dropped."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,20 +12,44 @@ from rot180.autograd._groups import grouped
 from rot180.autograd._layout import Order, orders
 from rot180.autograd._memory import Plan, owners, plan
 from rot180.autograd._recycled import Recycled, recyclable
-from rot180.autograd._run import Runner, run
+from rot180.autograd._run import generation, run, run_call, run_placed
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
+from rot180.runtime import Call
+
+_KINDS: Final = 8  # of inputs, told apart by how they lie
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped."""
+    """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped.
+
+    Attributes:
+        orders: How each output lies in memory.
+    """
 
     op: Op
-    run: Callable[..., Sequence[Any]]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     dead: tuple[int, ...]
+    orders: tuple[Order | None, ...]
+
+
+class Calls:
+    """The compiled calls of a program's steps, for a few kinds of inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, list[Call | None]] = {}
+
+    def get(self, key: Hashable) -> list[Call | None] | None:
+        """The calls for inputs of a kind, None if there are none yet."""
+        return self._known.get(key)
+
+    def remember(self, key: Hashable, calls: list[Call | None]) -> None:
+        """Keep calls; start afresh when there are too many."""
+        if len(self._known) >= _KINDS:
+            self._known = {}
+        self._known[key] = calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +66,7 @@ class Program:
             capture or another result.
         memory: Where the temporaries lie.
         recycled: Results of earlier runs that are free again.
+        calls: What the steps come to.
     """
 
     types: tuple[ops.TensorType, ...]
@@ -52,6 +77,7 @@ class Program:
     copied: tuple[int, ...]
     memory: Plan
     recycled: Recycled
+    calls: Calls = field(default_factory=Calls)
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Returns the results for `arrays`, one per input, each an array of its own."""
@@ -70,21 +96,50 @@ class Program:
             known[number] = value
         for number, value in zip(self.inputs, arrays, strict=True):
             known[number] = value
-        for step in self.steps:
-            outputs = step.run(
-                tuple([known[i] for i in step.inputs]),
-                tuple([places[i] for i in step.outputs]),
-            )
-            for number, value in zip(step.outputs, outputs, strict=True):
-                known[number] = value
-            for number in step.dead:
-                known[number] = None
+        kinds = tuple([(a.shape, a.strides, a.dtype) for a in arrays])
+        key = generation(), kinds
+        calls = self.calls.get(key)
+        if calls is None:
+            self.calls.remember(key, self._first(known, places))
+        else:
+            self._again(known, places, calls)
         for number in self.recycled.numbers:
             self.recycled.give(number, known[number])
         wanted = [known[number] for number in self.results]
         for position in self.copied:
             wanted[position] = np.array(wanted[position], order="C")
         return wanted
+
+    def _first(self, known: list[Any], places: Sequence[Any]) -> list[Call | None]:
+        """Run the steps and learn which calls they come to."""
+        calls = []
+        for step in self.steps:
+            arrays = tuple([known[i] for i in step.inputs])
+            taken = tuple([places[i] for i in step.outputs])
+            outputs, call = run_placed(step.op, arrays, step.orders, taken)
+            calls.append(call)
+            _put(known, step, outputs)
+        return calls
+
+    def _again(
+        self, known: list[Any], places: Sequence[Any], calls: Sequence[Call | None]
+    ) -> None:
+        """Run the steps on inputs of the same types, from which all types follow."""
+        for step, call in zip(self.steps, calls, strict=True):
+            arrays = tuple([known[i] for i in step.inputs])
+            taken = tuple([places[i] for i in step.outputs])
+            if call is None:
+                outputs, _ = run_placed(step.op, arrays, step.orders, taken)
+            else:
+                outputs = run_call(call, arrays, step.orders, taken)
+            _put(known, step, outputs)
+
+
+def _put(known: list[Any], step: Step, outputs: Sequence[Any]) -> None:
+    for number, value in zip(step.outputs, outputs, strict=True):
+        known[number] = value
+    for number in step.dead:
+        known[number] = None
 
 
 def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Program:
@@ -155,23 +210,15 @@ def _steps(
         if number not in keep:
             dead[n].append(number)
     return tuple(
-        Step(node.op, _runner(node, laid), node.inputs, node.outputs, tuple(numbers))
+        Step(
+            node.op,
+            node.inputs,
+            node.outputs,
+            tuple(numbers),
+            tuple(laid.get(i) for i in node.outputs),
+        )
         for node, numbers in zip(nodes, dead, strict=True)
     )
-
-
-def _runner(node: Node, laid: Mapping[int, Order]) -> Callable[..., Sequence[Any]]:
-    """Returns what runs a node, after a look at its operands where not all will do."""
-    op = node.op
-    runner = Runner(op, tuple(laid.get(i) for i in node.outputs))
-    if not op.checks_values:
-        return runner
-
-    def checked(arrays: tuple[Any, ...], places: tuple[Any, ...]) -> Sequence[Any]:
-        op.check_values(*arrays)
-        return runner(arrays, places)
-
-    return checked
 
 
 def _expanded(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -114,43 +114,39 @@ def _with_classes(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
     return arrays
 
 
-class Runner:
-    """An op that is run again and again on arrays of the same types.
+def run_placed(
+    op: ops.Op, arrays: tuple[Array, ...], orders: Orders, places: Places
+) -> tuple[tuple[Array, ...], Call | None]:
+    """Compute an op as a program wants its results.
 
     Args:
         op: what to compute.
+        arrays: the op's inputs.
         orders: for each result the order of its axes in memory, None for row by row.
+        places: for each result an array that may take it, or None.
+
+    Returns:
+        the results, and the compiled call if it may be made again, by `run_call`, on
+        arrays of the same types.
     """
+    op.check_values(*arrays)
+    results = _run(op, arrays, orders, places)
+    call = None if op.checks_values else _calls.get(_call_key(op, arrays, orders))
+    return results, call
 
-    __slots__ = ("_known", "_op", "_orders")
 
-    def __init__(self, op: ops.Op, orders: Orders) -> None:
-        self._op, self._orders = op, orders
-        # One value, so that no thread sees the types of one call with another call.
-        self._known: tuple[Any, Call | None] = None, None
+def run_call(
+    call: Call, arrays: Sequence[Array], orders: Orders, places: Places
+) -> tuple[Array, ...]:
+    """As `run_placed`, by a call that it found on arrays of the same types."""
+    results = _results(call, orders, places)
+    call.entry(*results, *arrays, call.count)
+    return results
 
-    def __call__(self, arrays: tuple[Array, ...], places: Places) -> tuple[Array, ...]:
-        """As `run(op, *arrays)`; the compiled call is looked up the first time.
 
-        Args:
-            arrays: the op's inputs.
-            places: for each result an array that may take it, or None.
-        """
-        types = (_generation[0], [(a.shape, a.strides, a.dtype) for a in arrays])
-        known, call = self._known
-        if call is None or types != known:
-            return self._first(types, arrays, places)
-        results = _results(call, self._orders, places)
-        call.entry(*results, *arrays, call.count)
-        return results
-
-    def _first(
-        self, types: Any, arrays: tuple[Array, ...], places: Places
-    ) -> tuple[Array, ...]:
-        results = _run(self._op, arrays, self._orders, places)
-        key = _call_key(self._op, arrays, self._orders)
-        self._known = types, _calls.get(key)
-        return results
+def generation() -> int:
+    """A number that changes when settings change and no call holds any more."""
+    return _generation[0]
 
 
 def call_for(op: ops.Op, arrays: tuple[Array, ...], orders: Orders = ()) -> Call | None:
