@@ -43,3 +43,15 @@ def test_a_gradient_of_a_gradient(seed: int) -> None:
     wanted = one_by_one(net.gradient_twice, net.params, x)
     found = rot180.jit(net.gradient_twice)(net.params, x)
     assert_same_bits([found], wanted)
+
+
+@pytest.mark.parametrize("target", ["avx2", "baseline"])
+@pytest.mark.parametrize("seed", [3, *SEEDS[RUN : RUN + 8]])
+def test_another_target(seed: int, target: str) -> None:
+    net = Network.drawn(seed)
+    x = net.images()
+    arguments = net.params, [np.ones_like(p) for p in net.params], x
+    with rot180.runtime.force_target(target):
+        wanted = one_by_one(net.step, *arguments)
+        found = rot180.jit(net.step)(*arguments)
+    assert_same_bits(tree_flatten(found)[0], wanted)
