@@ -7,10 +7,11 @@ goes with the last program that used it.
 
 from __future__ import annotations
 
+import math
 import weakref
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,10 @@ class Place:
     type: TensorType
     offset: int
     strides: tuple[int, ...]
+
+    def is_like(self, other: Place) -> bool:
+        """Whether the other value's elements would lie upon this one's."""
+        return (self.type, self.strides) == (other.type, other.strides)
 
     def view(self, buffer: Array) -> Array:
         """The value's array in a buffer."""
@@ -104,6 +109,9 @@ def plan(
 ) -> Plan:
     """Returns places in one arena for what the nodes compute.
 
+    A formula writes over an operand that nothing reads afterwards: what is read already
+    need not be fetched again to be written.
+
     Args:
         nodes: In the order in which they run.
         types: Of all values.
@@ -113,25 +121,41 @@ def plan(
     last = _last_uses(nodes)
     free = _FreeList()
     ends: dict[int, list[tuple[int, int]]] = {}
-    places = []
+    places: dict[int, Place] = {}
     for n, node in enumerate(nodes):
+        dying = [places[i] for i in _overwritable(node) if i in places and last[i] == n]
         for number in node.outputs:
             kind = types[number]
             if number in outside or node.op.may_alias or 0 in kind.shape:
                 continue
-            item = np.dtype(kind.dtype).itemsize
-            strides = strides_of(kind.shape, laid.get(number), item)
-            size = -(-max(_bytes(kind), 1) // ALIGNMENT) * ALIGNMENT
-            offset = free.take(size)
-            places.append(Place(number, kind, offset, strides))
+            strides = strides_of(kind.shape, laid.get(number), _item(kind))
+            place = Place(number, kind, 0, strides)
+            size = -(-_bytes(kind) // ALIGNMENT) * ALIGNMENT
+            taken = next((old for old in dying if old.is_like(place)), None)
+            if taken is not None:
+                dying.remove(taken)
+                ends[n].remove((taken.offset, size))
+            offset = free.take(size) if taken is None else taken.offset
+            places[number] = replace(place, offset=offset)
             ends.setdefault(last[number], []).append((offset, size))
         for offset, size in ends.pop(n, ()):
             free.give(offset, size)
-    return Plan(free.end, len(types), places)
+    return Plan(free.end, len(types), tuple(places.values()))
+
+
+def _overwritable(node: Node) -> list[int]:
+    """Inputs whose places a formula reads before it writes there."""
+    if not node.op.is_formula:
+        return []
+    return [i for i in node.inputs if node.inputs.count(i) == 1]
+
+
+def _item(kind: TensorType) -> int:
+    return np.dtype(kind.dtype).itemsize
 
 
 def _bytes(kind: TensorType) -> int:
-    return int(np.prod(kind.shape, dtype=np.int64)) * np.dtype(kind.dtype).itemsize
+    return math.prod(kind.shape) * _item(kind)
 
 
 def owners(nodes: Sequence[Node]) -> dict[int, int]:

@@ -14,7 +14,7 @@ from rot180.autograd import _memory
 from rot180.autograd._graph import Node
 from rot180.autograd._memory import ALIGNMENT, plan
 from rot180.errors import DataError
-from rot180.ops import Pointwise, Reshape, TensorType
+from rot180.ops import Flip, Pointwise, Reshape, TensorType
 
 X = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype("float32")
 W = np.random.default_rng(1).standard_normal((3, 3, 3, 3)).astype("float32")
@@ -100,10 +100,30 @@ def _chain(length: int) -> list[Node]:
     return [Node(Pointwise("relu"), (n,), (n + 1,)) for n in range(length)]
 
 
-def test_a_chain_needs_two_places() -> None:
+def test_a_chain_of_formulas_needs_one_place() -> None:
     found = plan(_chain(9), [VALUE] * 10, {}, {9})
-    assert found.size == 2 * ROUNDED
+    assert found.size == ROUNDED
     assert {p.number for p in found.places} == {*range(1, 9)}
+
+
+def test_a_chain_of_other_ops_needs_two_places() -> None:
+    nodes = [Node(Flip((0,)), (n,), (n + 1,)) for n in range(9)]
+    assert plan(nodes, [VALUE] * 10, {}, {9}).size == 2 * ROUNDED
+
+
+def test_a_formula_does_not_write_over_what_is_read_or_lies_otherwise() -> None:
+    square = TensorType((8, 8), "float32")
+    nodes = [
+        Node(Flip((0,)), (0,), (1,)),
+        Node(Pointwise("relu"), (1,), (2,)),  # 1 is read again
+        Node(Pointwise("add"), (1, 2), (3,)),  # 1 lies otherwise, 2 may go
+        Node(Pointwise("mul"), (3, 3), (4,)),  # read twice, perhaps along other axes
+    ]
+    found = plan(nodes, [square] * 5, {1: (1, 0)}, set())
+    offsets = {p.number: p.offset for p in found.places}
+    assert offsets[2] != offsets[1] != offsets[3]
+    assert offsets[3] == offsets[2]
+    assert offsets[4] != offsets[3]
 
 
 def test_values_that_live_together_do_not_overlap() -> None:
@@ -111,7 +131,7 @@ def test_values_that_live_together_do_not_overlap() -> None:
     for _ in range(20):
         types = [TensorType((int(n),), "float32") for n in rng.integers(1, 99, 30)]
         nodes = [
-            Node(Pointwise("add"), tuple(int(i) for i in rng.integers(0, n, 2)), (n,))
+            Node(Flip((0,)), tuple(int(i) for i in rng.integers(0, n, 2)), (n,))
             for n in range(1, 30)
         ]
         found = plan(nodes, types, {}, set())
