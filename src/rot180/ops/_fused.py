@@ -52,6 +52,20 @@ class Fused(Op):
         """It does."""
         return True
 
+    def __str__(self) -> str:
+        """The steps, read as assignments to `v0, v1, ...`; inputs come first."""
+        names = [f"v{number}" for number in range(len(self.reads))]
+        parts = []
+        for step in self.steps:
+            if step.fn == NUMBER:
+                names.append(str(step.value))
+                continue
+            operands = ", ".join(names[o] for o in step.operands)
+            names.append(f"v{len(names)}")
+            parts.append(f"{names[-1]} = {step.fn}({operands})")
+        results = ", ".join(names[number] for number, _ in self.results)
+        return f"Fused({'; '.join(parts)} -> {results})"
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the results' types."""
         return tuple(TensorType(shape, self.dtype) for _, shape in self.results)

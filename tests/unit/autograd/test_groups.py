@@ -44,6 +44,12 @@ def test_a_chain_over_columns_and_numbers_is_one_kernel_with_one_result() -> Non
     assert_fused_bits(scaled, X, COLUMN)
 
 
+def test_a_group_says_what_it_computes() -> None:
+    (step,) = prepared(lambda x: F.relu(x * 2.0) - x, X).steps
+    formula = "v2 = mul(v0, 2.0); v3 = relu(v2); v4 = sub(v3, v0) -> v4"
+    assert str(step.op) == f"Fused({formula})"
+
+
 def test_an_op_that_stands_alone_stays_as_it_is() -> None:
     (step,) = prepared(lambda x, y: x + y, X, X).steps
     assert step.op == ops.Pointwise("add")
