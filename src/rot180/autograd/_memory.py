@@ -73,6 +73,8 @@ class Plan:
 
     def take(self) -> Arena:
         """An arena that no other run uses, large enough."""
+        if not self.size:
+            return _NOTHING
         with _lock:
             arena = max(_free, key=lambda a: a.buffer.size, default=None)
             if arena is not None and arena.buffer.size >= self.size:
@@ -82,6 +84,8 @@ class Plan:
 
     def give(self, arena: Arena) -> None:
         """Let another run have the arena."""
+        if arena is _NOTHING:
+            return
         with _lock:
             self._held = arena
             _free.add(arena)
@@ -99,6 +103,7 @@ class Plan:
 
 _lock = fork_safe_lock()
 _free: weakref.WeakSet[Arena] = weakref.WeakSet()
+_NOTHING: Final = Arena(0)  # for all runs at once
 
 
 def plan(
@@ -118,12 +123,17 @@ def plan(
         laid: The order of axes of values that do not lie row by row.
         outside: Values that need an array of their own.
     """
-    last = _last_uses(nodes)
+    owner = owners(nodes)
+    last = _last_uses(nodes, owner)
     free = _FreeList()
     ends: dict[int, list[tuple[int, int]]] = {}
     places: dict[int, Place] = {}
     for n, node in enumerate(nodes):
-        dying = [places[i] for i in _overwritable(node) if i in places and last[i] == n]
+        dying = [
+            places[i]
+            for i in _overwritable(node, owner)
+            if i in places and last[i] == n
+        ]
         for number in node.outputs:
             kind = types[number]
             if number in outside or node.op.may_alias or 0 in kind.shape:
@@ -143,11 +153,15 @@ def plan(
     return Plan(free.end, len(types), tuple(places.values()))
 
 
-def _overwritable(node: Node) -> list[int]:
-    """Inputs whose places a formula reads before it writes there."""
+def _overwritable(node: Node, owner: dict[int, int]) -> list[int]:
+    """Inputs whose places a formula reads before it writes there.
+
+    Not what it also reads otherwise, along other axes or through a view.
+    """
     if not node.op.is_formula:
         return []
-    return [i for i in node.inputs if node.inputs.count(i) == 1]
+    read = [owner.get(i, -1) for i in node.inputs]
+    return [i for i in node.inputs if read.count(owner.get(i, -1)) == 1]
 
 
 def _item(kind: TensorType) -> int:
@@ -172,9 +186,8 @@ def owners(nodes: Sequence[Node]) -> dict[int, int]:
     return owner
 
 
-def _last_uses(nodes: Sequence[Node]) -> dict[int, int]:
+def _last_uses(nodes: Sequence[Node], owner: dict[int, int]) -> dict[int, int]:
     """For each owner, after which node nothing reads its memory any more."""
-    owner = owners(nodes)
     last: dict[int, int] = {}
     for n, node in enumerate(nodes):
         for number in (*node.inputs, *node.outputs):

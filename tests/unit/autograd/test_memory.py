@@ -194,3 +194,31 @@ def test_a_result_given_back_as_an_operand_is_not_written_to() -> None:
         p, q = step(p, q)
         assert (p == wanted[0]).all()
         assert (q == wanted[1]).all()
+
+
+def test_a_formula_does_not_write_over_what_it_reads_through_a_view() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 3, 5, 5)).astype("float32")
+
+    def turned(x: Any) -> Any:
+        y = F.conv(x, W)  # lies channels last, so that the next is a view of it
+        return F.conv(F.relu(y + y.transpose(0, 2, 3, 1)) * 2.0, W, padding=1)
+
+    y = rot180.conv(x, W)
+    wanted = rot180.conv(2 * rot180.relu(y + y.transpose(0, 2, 3, 1)), W, padding=1)
+    np.testing.assert_array_equal(rot180.jit(turned)(x), wanted)
+
+
+def test_functions_share_their_memory() -> None:
+    large, small = rot180.jit(network), rot180.jit(lambda x: network(x[:1])[1])
+    before = len(_memory._free)
+    for _ in range(3):
+        large(X)
+        small(X)
+    assert len(_memory._free) == before + 1
+
+
+def test_what_keeps_nothing_needs_no_arena() -> None:
+    before = set(map(id, _memory._free))
+    jitted = rot180.jit(lambda x: F.relu(x * 2.0))
+    jitted(X)
+    assert set(map(id, _memory._free)) == before
