@@ -84,6 +84,10 @@ class Network:
 
     def images(self) -> Array:
         size = tuple(int(n) for n in self.rng.integers(5, 9, self.rank))
+        if (
+            self.rng.random() < 0.5 and self.first <= 9
+        ):  # as many rows, columns and channels
+            size = (max(self.first, 5),) * self.rank
         shape = ops.image_shape(
             self.layout, int(self.rng.integers(2, 5)), self.first, size
         )
@@ -102,7 +106,7 @@ class Network:
 
     def _layer(self) -> None:
         kinds = ["conv", "depthwise", "norm", "relu", "relu6", "residual", "swish"]
-        kinds += ["scale", "avg", "max", "gate", "mix"]
+        kinds += ["scale", "avg", "max", "gate", "mix", "turn", "halves"]
         kind = str(self.rng.choice(kinds)) if self.plan else "conv"
         before, numbers = self.channels, []
         if kind in ("conv", "depthwise"):
@@ -180,6 +184,12 @@ class Network:
                 return F.where(x > self._column(own[1]), x * number, -x) * -1.0
             case "mix":
                 return F.maximum(x, number * x - 0.0) + F.sqrt(x * x + 1e-3)
+            case "turn":
+                order = (0, *range(x.ndim - 1, 0, -1))
+                turned = x.transpose(*order)
+                return x + (turned if turned.shape == x.shape else x[::-1]) * number
+            case "halves":
+                return F.relu(x[:, ::2].reshape(-1)).sum() * x + x.reshape(*x.shape)
             case "avg":
                 return F.avg_pool(x, (2,) * self.rank, stride=1, layout=self.layout)
             case "max":
