@@ -25,7 +25,9 @@ class Step:
     """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped.
 
     Attributes:
+        dead: Without those that lie in the arena.
         orders: How each output lies in memory.
+        is_placed: Whether all outputs lie in the arena.
     """
 
     op: Op
@@ -33,6 +35,7 @@ class Step:
     outputs: tuple[int, ...]
     dead: tuple[int, ...]
     orders: tuple[Order | None, ...]
+    is_placed: bool
 
 
 class Calls:
@@ -66,6 +69,7 @@ class Program:
             capture or another result.
         memory: Where the temporaries lie.
         recycled: Results of earlier runs that are free again.
+        arguments: What the compiled call of each step takes.
         calls: What the steps come to.
     """
 
@@ -77,32 +81,33 @@ class Program:
     copied: tuple[int, ...]
     memory: Plan
     recycled: Recycled
+    arguments: tuple[tuple[int, ...], ...]
     calls: Calls = field(default_factory=Calls)
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Returns the results for `arrays`, one per input, each an array of its own."""
         arena = self.memory.take()
         try:
-            places = [*self.memory.arrays(arena)]
-            for number in self.recycled.numbers:
-                places[number] = self.recycled.take(number)
-            return self._run(arrays, places)
+            return self._run(arrays, [*self.memory.arrays(arena)])
         finally:
             self.memory.give(arena)
 
-    def _run(self, arrays: Sequence[Any], places: Sequence[Any]) -> list[Any]:
-        known: list[Any] = [None] * len(self.types)
+    def _run(self, arrays: Sequence[Any], known: list[Any]) -> list[Any]:
+        """Run the steps; what is known of a value before its step is its place."""
         for number, value in self.captures:
             known[number] = value
         for number, value in zip(self.inputs, arrays, strict=True):
             known[number] = value
+        for number in self.recycled.numbers:
+            known[number] = self.recycled.take(number)
         kinds = tuple([(a.shape, a.strides, a.dtype) for a in arrays])
         key = generation(), kinds
         calls = self.calls.get(key)
         if calls is None:
-            self.calls.remember(key, self._first(known, places))
-        else:
-            self._again(known, places, calls)
+            found = [_step(known, step, None) for step in self.steps]
+            self.calls.remember(key, found)
+        else:  # the types of all values follow from those of the inputs
+            self._again(known, calls)
         for number in self.recycled.numbers:
             self.recycled.give(number, known[number])
         wanted = [known[number] for number in self.results]
@@ -110,36 +115,29 @@ class Program:
             wanted[position] = np.array(wanted[position], order="C")
         return wanted
 
-    def _first(self, known: list[Any], places: Sequence[Any]) -> list[Call | None]:
-        """Run the steps and learn which calls they come to."""
-        calls = []
-        for step in self.steps:
-            arrays = tuple([known[i] for i in step.inputs])
-            taken = tuple([places[i] for i in step.outputs])
-            outputs, call = run_placed(step.op, arrays, step.orders, taken)
-            calls.append(call)
-            _put(known, step, outputs)
-        return calls
-
-    def _again(
-        self, known: list[Any], places: Sequence[Any], calls: Sequence[Call | None]
-    ) -> None:
-        """Run the steps on inputs of the same types, from which all types follow."""
-        for step, call in zip(self.steps, calls, strict=True):
-            arrays = tuple([known[i] for i in step.inputs])
-            taken = tuple([places[i] for i in step.outputs])
-            if call is None:
-                outputs, _ = run_placed(step.op, arrays, step.orders, taken)
+    def _again(self, known: list[Any], calls: Sequence[Call | None]) -> None:
+        for step, arguments, call in zip(
+            self.steps, self.arguments, calls, strict=True
+        ):
+            if call is not None and step.is_placed:
+                call.entry(*[known[i] for i in arguments], call.count)
             else:
-                outputs = run_call(call, arrays, step.orders, taken)
-            _put(known, step, outputs)
+                _step(known, step, call)
 
 
-def _put(known: list[Any], step: Step, outputs: Sequence[Any]) -> None:
+def _step(known: list[Any], step: Step, call: Call | None) -> Call | None:
+    """Run one step; returns the call that it comes to."""
+    arrays = tuple([known[i] for i in step.inputs])
+    places = tuple([known[i] for i in step.outputs])
+    if call is None:
+        outputs, call = run_placed(step.op, arrays, step.orders, places)
+    else:
+        outputs = run_call(call, arrays, step.orders, places)
     for number, value in zip(step.outputs, outputs, strict=True):
         known[number] = value
     for number in step.dead:
         known[number] = None
+    return call
 
 
 def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Program:
@@ -155,19 +153,22 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
     owner = owners(nodes)
     outside = {owner.get(number, -1) for number in results}
     laid = orders(nodes, graph.types, outside)
+    memory = plan(nodes, graph.types, laid, outside)
+    steps = _steps(nodes, laid, {p.number for p in memory.places}, keep={*results})
     return Program(
         types=tuple(graph.types),
         inputs=tuple(inputs),
         results=tuple(results),
-        steps=_steps(nodes, laid, keep={*results}),
+        steps=steps,
         captures=tuple(
             (i, v) for i, v in (graph.captures | constants).items() if i in read
         ),
         copied=_copied(owner, results),
-        memory=plan(nodes, graph.types, laid, outside),
+        memory=memory,
         recycled=Recycled(
             i for i in recyclable(results, inputs, graph.types) if owner.get(i) == i
         ),
+        arguments=tuple((*step.outputs, *step.inputs) for step in steps),
     )
 
 
@@ -201,13 +202,16 @@ def _constants(
 
 
 def _steps(
-    nodes: Sequence[Node], laid: Mapping[int, Order], keep: set[int]
+    nodes: Sequence[Node],
+    laid: Mapping[int, Order],
+    placed: set[int],
+    keep: set[int],
 ) -> tuple[Step, ...]:
     last = {i: n for n, node in enumerate(nodes) for i in node.outputs}
     last |= {i: n for n, node in enumerate(nodes) for i in node.inputs}
     dead: list[list[int]] = [[] for _ in nodes]
     for number, n in last.items():
-        if number not in keep:
+        if number not in keep and number not in placed:
             dead[n].append(number)
     return tuple(
         Step(
@@ -216,6 +220,7 @@ def _steps(
             node.outputs,
             tuple(numbers),
             tuple(laid.get(i) for i in node.outputs),
+            placed.issuperset(node.outputs),
         )
         for node, numbers in zip(nodes, dead, strict=True)
     )
