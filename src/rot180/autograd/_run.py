@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rot180 import ops, reference
+from rot180.autograd._layout import Order, strides_of
 from rot180.errors import CompileError
 from rot180.ops import TensorType
 from rot180.runtime import (
@@ -54,6 +55,10 @@ def _forget() -> None:
 on_change(_forget)
 
 
+Orders = tuple[Order | None, ...]
+Places = tuple[Array | None, ...]
+
+
 def run(op: ops.Op, *arrays: Array) -> tuple[Array, ...]:
     """Compute an op.
 
@@ -64,52 +69,94 @@ def run(op: ops.Op, *arrays: Array) -> tuple[Array, ...]:
     Raises:
         ShapeError, DTypeError: the inputs do not fit the op.
     """
+    return _run(op, arrays, (), ())
+
+
+def _run(
+    op: ops.Op, arrays: tuple[Array, ...], orders: Orders, places: Places
+) -> tuple[Array, ...]:
     prepared = tuple(as_operand(array) for array in arrays)
     plain = _views(op, prepared)
     if plain is not None:
         return plain
-    if isinstance(op, ops.OneHot):
-        prepared = (*prepared, _classes(op.classes, prepared[0].dtype.char))
-    call = call_for(op, prepared)
+    if op.checks_values:
+        prepared = _with_classes(op, prepared)
+    call = call_for(op, prepared, orders)
     if call is None:
         return _without_kernel(op, arrays)
-    results = tuple(np.empty(shape, dtype) for shape, dtype in call.outputs)
+    results = _results(call, orders, places)
     call.entry(*results, *prepared, call.count)
     return results
 
 
-class Runner:
-    """An op that is run again and again on arrays of the same types."""
-
-    __slots__ = ("_known", "_op")
-
-    def __init__(self, op: ops.Op) -> None:
-        self._op = op
-        # One value, so that no thread sees the types of one call with another call.
-        self._known: tuple[Any, Call | None] = None, None
-
-    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
-        """As `run(op, *arrays)`; the compiled call is looked up the first time."""
-        types = (_generation[0], [(a.shape, a.strides, a.dtype) for a in arrays])
-        known, call = self._known
-        if call is None or types != known:
-            return self._first(types, arrays)
-        results = tuple([np.empty(shape, dtype) for shape, dtype in call.outputs])
-        call.entry(*results, *arrays, call.count)
-        return results
-
-    def _first(self, types: Any, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-        results = run(self._op, *arrays)
-        self._known = types, _calls.get(_call_key(self._op, arrays))
-        return results
+def _results(call: Call, orders: Orders, places: Places) -> tuple[Array, ...]:
+    """The arrays given for the results, new ones where none is given."""
+    if not places:
+        return tuple([np.empty(shape, dtype) for shape, dtype in call.outputs])
+    return tuple(
+        [
+            _empty(shape, dtype, order) if place is None else place
+            for (shape, dtype), order, place in zip(
+                call.outputs, orders, places, strict=True
+            )
+        ]
+    )
 
 
-def call_for(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
+    if order is None:
+        return np.empty(shape, dtype)
+    lying: Array = np.empty([shape[axis] for axis in order], dtype)
+    return lying.transpose(np.argsort(order))
+
+
+def _with_classes(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    if isinstance(op, ops.OneHot):
+        return (*arrays, _classes(op.classes, arrays[0].dtype.char))
+    return arrays
+
+
+def run_placed(
+    op: ops.Op, arrays: tuple[Array, ...], orders: Orders, places: Places
+) -> tuple[tuple[Array, ...], Call | None]:
+    """Compute an op as a program wants its results.
+
+    Args:
+        op: what to compute.
+        arrays: the op's inputs.
+        orders: for each result the order of its axes in memory, None for row by row.
+        places: for each result an array that may take it, or None.
+
+    Returns:
+        the results, and the compiled call if it may be made again, by `run_call`, on
+        arrays of the same types.
+    """
+    op.check_values(*arrays)
+    results = _run(op, arrays, orders, places)
+    call = None if op.checks_values else _calls.get(_call_key(op, arrays, orders))
+    return results, call
+
+
+def run_call(
+    call: Call, arrays: Sequence[Array], orders: Orders, places: Places
+) -> tuple[Array, ...]:
+    """As `run_placed`, by a call that it found on arrays of the same types."""
+    results = _results(call, orders, places)
+    call.entry(*results, *arrays, call.count)
+    return results
+
+
+def generation() -> int:
+    """A number that changes when settings change and no call holds any more."""
+    return _generation[0]
+
+
+def call_for(op: ops.Op, arrays: tuple[Array, ...], orders: Orders = ()) -> Call | None:
     """The compiled call for arrays like these; None where no kernel applies."""
-    key = _call_key(op, arrays)
+    key = _call_key(op, arrays, orders)
     call = _calls.get(key)
     if call is None:
-        call = _make_call(op, arrays)
+        call = _make_call(op, arrays, orders)
         if call is not None:
             with _lock:
                 _calls[key] = call
@@ -118,8 +165,9 @@ def call_for(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
     return call
 
 
-def _call_key(op: ops.Op, arrays: tuple[Array, ...]) -> Any:
-    return op, tuple([(a.shape, a.strides, a.dtype) for a in arrays])
+def _call_key(op: ops.Op, arrays: tuple[Array, ...], orders: Orders) -> Any:
+    laid = orders if any(orders) else ()
+    return op, laid, tuple([(a.shape, a.strides, a.dtype) for a in arrays])
 
 
 def _operand(array: Array) -> Operand:
@@ -129,14 +177,19 @@ def _operand(array: Array) -> Operand:
     return Operand(ops.type_of(array), strides)
 
 
-def _make_call(op: ops.Op, arrays: tuple[Array, ...]) -> Call | None:
+def _make_call(op: ops.Op, arrays: tuple[Array, ...], orders: Orders) -> Call | None:
     from rot180.lower import Operand, bind
 
     operands = tuple(map(_operand, arrays))
     outputs = infer(op, *(operand.type for operand in operands))
     if not is_compiling() or is_empty(operands, outputs):
         return None
-    bound = bind(op, operands, tuple(map(Operand.dense, outputs)))
+    laid = orders or (None,) * len(outputs)
+    results = tuple(
+        Operand(type_, strides_of(type_.shape, order, 1))
+        for type_, order in zip(outputs, laid, strict=True)
+    )
+    bound = bind(op, operands, results)
     try:
         entry = kernel(bound)
     except _UNABLE as error:
@@ -216,7 +269,7 @@ def _views(op: ops.Op, arrays: tuple[Array, ...]) -> tuple[Array, ...] | None:
     """Ops that move no numbers, or that only copy from a view of their input."""
     match op:
         case ops.Reshape(shape):
-            return (np.ascontiguousarray(arrays[0]).reshape(shape),)
+            return (_copied(arrays[0])[0].reshape(shape),)
         case ops.Identity() | ops.StopGradient():
             return (arrays[0],)
         case ops.Full(shape, dtype, value):

@@ -8,7 +8,7 @@ from rot180.codegen._emit import Module
 from rot180.program._callspec import ArrayArg, CallSpec, Count, Phase
 from rot180.program._nodes import Buffer, Loop, Program, Store, walk
 from rot180.program._target import ITEM_BYTES
-from rot180.program._work import work
+from rot180.program._work import flops
 
 
 def call_spec(program: Program, module: Module) -> CallSpec:
@@ -26,7 +26,7 @@ def call_spec(program: Program, module: Module) -> CallSpec:
     )
     loops = [s for s in program.body if isinstance(s, Loop)]
     phases = tuple(
-        Phase(name, loop.items or Count(0), 2 * work(loop.body))
+        Phase(name, loop.items or Count(0), flops(loop.body))
         for name, loop in zip(module.jobs, loops, strict=True)
     )
     return CallSpec(arrays, temporaries, module.scratch_bytes, phases)

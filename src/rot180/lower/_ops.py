@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from rot180 import ops, schedules
+from rot180 import ops
 from rot180.errors import InternalError
 from rot180.lower._contraction import plain
+from rot180.lower._elementwise import copy, flip, fused, one_hot, pointwise
+from rot180.lower._operand import Operand
 from rot180.notation import contraction as parse
-from rot180.ops import TensorType
 from rot180.program import (
     Access,
     Affine,
@@ -23,31 +23,7 @@ from rot180.program import (
     Position,
     Program,
 )
-from rot180.schedules import Bound, Pointwise, RowWise
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """An array as a kernel sees it: its type, its strides and offset in elements."""
-
-    type: TensorType
-    strides: tuple[int, ...]
-    offset: int = 0
-
-    @classmethod
-    def dense(cls, type_: TensorType) -> Operand:
-        """A contiguous array."""
-        return cls(type_, dense_strides(type_.shape))
-
-
-def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a row-major array, in elements."""
-    strides: list[int] = []
-    step = 1
-    for extent in reversed(shape):
-        strides.append(step)
-        step *= max(extent, 1)
-    return tuple(reversed(strides))
+from rot180.schedules import Bound, RowWise
 
 
 def bind(
@@ -243,103 +219,7 @@ def _leading_sum(
     return plain(name, parse(text), buffers, sizes, ("y", "x"))
 
 
-# ---------------------------------------------------------------- elementwise
-
-
-def _pointwise(
-    op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Pointwise:
-    fns: tuple[str, ...] = (op.fn,)
-    if op.fn in schedules.CHOOSING and outputs[0].type.is_floating:
-        fns = (op.fn, "settle")
-    return elementwise(op.fn, fns, inputs, outputs[0])
-
-
-def elementwise(
-    name: str, fns: tuple[str, ...], inputs: tuple[Operand, ...], out: Operand
-) -> Pointwise:
-    """A formula over arrays that repeat along axes they lack, axes merged."""
-    shape = out.type.shape
-    rows = [_spread(operand, shape) for operand in inputs]
-    merged, strides = _merge(shape, [out.strides, *rows])
-    sizes = (None, *merged[1:])
-    dtypes = [out.type.dtype, *(i.type.dtype for i in inputs)]
-    offsets = [out.offset, *(i.offset for i in inputs)]
-    buffers = [
-        Buffer(f"a{number}", dtype, sizes, row, offset=offset)
-        for number, (dtype, row, offset) in enumerate(
-            zip(dtypes, strides, offsets, strict=True)
-        )
-    ]
-    return Pointwise(name, buffers[0], tuple(buffers[1:]), fns)
-
-
-def _spread(operand: Operand, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Strides along `shape`, 0 where the operand repeats."""
-    missing = len(shape) - len(operand.type.shape)
-    own = (1,) * missing + operand.type.shape
-    steps = (0,) * missing + operand.strides
-    return tuple(
-        0 if have == 1 and want != 1 else step
-        for have, want, step in zip(own, shape, steps, strict=True)
-    )
-
-
-def _merge(
-    shape: tuple[int, ...], rows: list[tuple[int, ...]]
-) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """Merge neighbouring axes that every operand walks through in one step."""
-    sizes: list[int] = []
-    steps: list[list[int]] = [[] for _ in rows]
-    for axis, extent in enumerate(shape):
-        if extent == 1:
-            continue
-        here = [row[axis] for row in rows]
-        joins = bool(sizes) and all(
-            kept[-1] == step * extent for kept, step in zip(steps, here, strict=True)
-        )
-        if joins:
-            sizes[-1] *= extent
-            for kept, step in zip(steps, here, strict=True):
-                kept[-1] = step
-            continue
-        sizes.append(extent)
-        for kept, step in zip(steps, here, strict=True):
-            kept.append(step)
-    if not sizes:
-        return (1,), [(1,) for _ in rows]
-    return tuple(sizes), [tuple(kept) for kept in steps]
-
-
-def _one_hot(
-    op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Pointwise:
-    """Labels in a column beside the row of class numbers, which the caller adds."""
-    labels, classes = inputs
-    column = Operand(
-        TensorType((*labels.type.shape, 1), labels.type.dtype), (*labels.strides, 1)
-    )
-    fns = ("equal", f"cast_{op.dtype}")
-    return elementwise("one_hot", fns, (column, classes), outputs[0])
-
-
-def _flip(
-    op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Pointwise:
-    (x,) = inputs
-    strides, offset = list(x.strides), 0
-    for axis in op.axes:
-        offset += (x.type.shape[axis] - 1) * strides[axis]
-        strides[axis] = -strides[axis]
-    return elementwise(
-        "flip", (), (Operand(x.type, tuple(strides), offset),), outputs[0]
-    )
-
-
-def _copy(
-    op: Any, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]
-) -> Pointwise:
-    return elementwise("copy", (), inputs, outputs[0])
+# ---------------------------------------------------------------- rows
 
 
 def _reduce(
@@ -378,11 +258,12 @@ _BINDERS: dict[type[ops.Op], Callable[..., Bound]] = {
     ops.MaxPool: _max_pool,
     ops.MaxSelect: _max_select,
     ops.ChannelSum: _channel_sum,
-    ops.Pointwise: _pointwise,
+    ops.Pointwise: pointwise,
     ops.Reduce: _reduce,
     ops.LogSoftmax: _log_softmax,
-    ops.OneHot: _one_hot,
-    ops.Flip: _flip,
-    ops.Broadcast: _copy,
-    ops.Identity: _copy,
+    ops.OneHot: one_hot,
+    ops.Flip: flip,
+    ops.Broadcast: copy,
+    ops.Fused: fused,
+    ops.Identity: copy,
 }

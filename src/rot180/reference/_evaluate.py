@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 
 from rot180.errors import InternalError
 from rot180.ops import (
+    NUMBER,
     BatchNorm,
     Broadcast,
     ChannelSum,
     Conv,
     Flip,
     Full,
+    Fused,
     Identity,
     Layout,
     LogSoftmax,
@@ -391,6 +393,26 @@ _POINTWISE: Final[dict[str, Callable[..., Array]]] = {
 @_meaning.register
 def _pointwise(op: Pointwise, *inputs: Array) -> tuple[Array, ...]:
     return (_POINTWISE[op.fn](*inputs),)
+
+
+@_meaning.register
+def _fused(op: Fused, *inputs: Array) -> tuple[Array, ...]:
+    values = [_at_places(x, op.shape, r) for x, r in zip(inputs, op.reads, strict=True)]
+    for step in op.steps:
+        if step.fn == NUMBER:
+            values.append(np.full(op.shape, step.value, op.dtype))
+        else:
+            values += evaluate(Pointwise(step.fn), *(values[i] for i in step.operands))
+    return tuple(np.broadcast_to(values[i], op.shape).reshape(s) for i, s in op.results)
+
+
+def _at_places(x: Array, shape: tuple[int, ...], axes: tuple[int | None, ...]) -> Array:
+    """The operand with one axis for each of `shape`, of extent 1 where it repeats."""
+    column = [1] * len(shape)
+    for extent, axis in zip(x.shape, axes, strict=True):
+        if axis is not None:
+            column[axis] = extent
+    return x.reshape(column)
 
 
 @_meaning.register

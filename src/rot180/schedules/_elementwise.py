@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from rot180.program._callspec import Count
@@ -31,32 +32,98 @@ CHOOSING = frozenset(("neg", "abs", "maximum", "sign", "relu_grad", "where"))
 
 
 @dataclass(frozen=True, slots=True)
-class Pointwise:
-    """`out[i] = value`, every operand addressed by the same indices.
+class Step:
+    """A scalar function of numbered values: the inputs come first, then the steps.
 
     Attributes:
-        out: its first extent is None, the run-time count.
+        fn: its name; none hands the only operand on.
+        operands: numbers of values, or literals.
+    """
+
+    fn: str
+    operands: tuple[int | Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """`outs[k][i] = value results[k]`, every buffer addressed by the same indices.
+
+    Attributes:
+        outs: the first extent is None, the run-time count.
         inputs: with stride 0 along axes on which they repeat.
-        fns: a scalar function of the inputs, then functions of its result; none for a
-            copy.
+        steps: what is computed, in order; none for a copy.
+        results: which value goes to each of `outs`.
     """
 
     name: str
-    out: Buffer
+    outs: tuple[Buffer, ...]
     inputs: tuple[Buffer, ...]
-    fns: tuple[str, ...] = ()
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+
+    @classmethod
+    def chain(
+        cls, name: str, out: Buffer, inputs: tuple[Buffer, ...], fns: tuple[str, ...]
+    ) -> Pointwise:
+        """A function of the inputs, then functions of its result."""
+        steps = chained(fns, len(inputs))
+        return cls(name, (out,), inputs, steps, (len(inputs) + len(steps) - 1,))
+
+    @property
+    def out(self) -> Buffer:
+        """The first result."""
+        return self.outs[0]
 
     def arguments(self) -> tuple[Buffer, ...]:
-        """The buffers of the call, the output first."""
-        return (self.out, *self.inputs)
+        """The buffers of the call, the outputs first."""
+        return (*self.outs, *self.inputs)
 
-    def value(self, axes: tuple[Affine, ...], check: tuple[int, ...]) -> Expression:
-        """The element at `axes`."""
-        values = tuple(Load(Access(b, axes, check)) for b in self.inputs)
-        value: Expression = Apply(self.fns[0], values) if self.fns else values[0]
-        for fn in self.fns[1:]:
-            value = Apply(fn, (value,))
-        return value
+
+def chained(fns: tuple[str, ...], arity: int) -> tuple[Step, ...]:
+    """The first function of all inputs, each other one of the last one's result."""
+    first = tuple(range(arity))
+    return tuple(Step(fn, (arity + n - 1,) if n else first) for n, fn in enumerate(fns))
+
+
+def _stores(
+    formula: Pointwise, axes: tuple[Affine, ...], check: tuple[int, ...], lanes: int
+) -> Blocks:
+    """The stores of one vector; what is read twice, or written, is held until then.
+
+    All that is loaded is loaded before anything is stored.
+    """
+    held = _held(formula, lanes)
+    values: list[Expression] = [Load(Access(b, axes, check)) for b in formula.inputs]
+    body: list[Store] = []
+    for number, step in enumerate(formula.steps, len(formula.inputs)):
+        operands = tuple(values[o] if isinstance(o, int) else o for o in step.operands)
+        value = Apply(step.fn, operands) if step.fn else operands[0]
+        if number in held:
+            body.append(Store((held[number],), (value,)))
+            value = Load(held[number])
+        values.append(value)
+    body += [
+        Store((Access(out, axes, check),), (values[number],))
+        for out, number in zip(formula.outs, formula.results, strict=True)
+    ]
+    return tuple(body)
+
+
+def _held(formula: Pointwise, lanes: int) -> dict[int, Access]:
+    """A register for each step that is read more than once, or is one of results."""
+    reads = [o for s in formula.steps for o in s.operands if isinstance(o, int)]
+    many = formula.results if len(formula.results) > 1 else ()
+    count = Counter([*reads, *formula.results])
+    first = len(formula.inputs)
+    steps = range(first, first + len(formula.steps))
+    return {
+        n: Access(
+            dense(f"held{n}", formula.out.dtype, (lanes,), "register"),
+            (index("lane"),),
+        )
+        for n in steps
+        if count[n] > 1 or n in many
+    }
 
 
 def pointwise(formula: Pointwise, target: Target) -> Program:
@@ -76,12 +143,10 @@ def pointwise(formula: Pointwise, target: Target) -> Program:
         axes[0] = index("item") * (_BLOCK * lanes) + lane
     else:
         axes[-1] = lane
-    check = (rank - 1,)
-    store = Store(
-        (Access(formula.out, tuple(axes), check),),
-        (formula.value(tuple(axes), check),),
-    )
-    body: Blocks = (Loop("lane", lanes, (store,), "lanes"),)
+    stores = _stores(formula, tuple(axes), (rank - 1,), lanes)
+    body: Blocks = (Loop("lane", lanes, stores, "lanes"),)
+    for register in _held(formula, lanes).values():
+        body = (Alloc(register.buffer, body),)
     if rank == 1:
         body = (Loop("block", _BLOCK, body),)
         items = Count(1, _BLOCK * lanes)

@@ -84,7 +84,7 @@ def test_at_most_so_many_calls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     with runtime.force_schedule(0):
         for n in range(1, 9):
             autograd.run(ops.Pointwise("neg"), whole(n))
-        kept = [arrays[0][0] for _, arrays in list(execute._calls)]
+        kept = [arrays[0][0] for _, arrays, *_ in list(execute._calls)]
         assert kept == [(6,), (7,), (8,)]  # the latest
         (result,) = autograd.run(ops.Pointwise("neg"), np.ones(1, "float32"))
     assert result == -1
@@ -98,25 +98,19 @@ def test_a_call_for_one_image_drops_the_image_axis() -> None:
     assert single.entry is call.entry
 
 
-def test_a_runner_follows_changing_types() -> None:
-    runner = execute.Runner(CONV)
-    w = whole(4, 3, 3, 3)
-    for n in (2, 2, 5, 0, 2):
-        x = whole(n, 3, 6, 5)
-        (y,) = runner(x, w)
-        np.testing.assert_array_equal(y, reference.evaluate(CONV, x, w)[0])
-    x = whole(2, 6, 5, 3).transpose(0, 3, 1, 2)
-    for _ in range(2):
-        np.testing.assert_array_equal(
-            runner(x, w)[0], reference.evaluate(CONV, x, w)[0]
-        )
-
-
-def test_results_of_a_runner_are_not_reused() -> None:
-    runner = execute.Runner(ops.Pointwise("neg"))
-    x = whole(9)
-    (first,), (second,) = runner(x), runner(x)
-    assert not np.may_share_memory(first, second)
+def test_results_take_the_places_they_are_given() -> None:
+    order = (0, 2, 3, 1)
+    x, w = whole(2, 3, 6, 5), whole(4, 3, 3, 3)
+    (wanted,) = reference.evaluate(CONV, x, w)
+    place = np.empty([wanted.shape[axis] for axis in order], x.dtype)
+    place = place.transpose(0, 3, 1, 2)
+    (y,), call = execute.run_placed(CONV, (x, w), (order,), (place,))
+    assert y is place
+    np.testing.assert_array_equal(y, wanted)
+    assert call is not None
+    (other,) = execute.run_call(call, (x, w), (order,), (None,))
+    assert other.strides == place.strides
+    np.testing.assert_array_equal(other, wanted)
 
 
 def test_wrong_shapes_are_refused_before_anything_runs() -> None:

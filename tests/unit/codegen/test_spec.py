@@ -1,9 +1,12 @@
 """What a module promises to its caller."""
 
+from dataclasses import replace
+
 import pytest
 from programs import CASES, TINY
 
 from rot180 import codegen, schedules
+from rot180.codegen._dispatch_ir import FLOPS_PER_THREAD
 from rot180.program import Buffer, CallSpec, Count, Program
 from rot180.schedules import Pointwise
 
@@ -50,10 +53,8 @@ def test_an_axis_that_repeats_has_one_element() -> None:
     row = Buffer("a", "float32", (None, 5), (0, 1))
     column = Buffer("b", "float64", (None, 5), (1, 0))
     one = Buffer("c", "bool", (None, 5), (0, 0))
-    formula = Pointwise("p", out, (row, column, one), ("where",))
+    formula = Pointwise.chain("p", out, (row, column, one), ("where",))
     program = schedules.pointwise(formula, TINY)
-    from dataclasses import replace
-
     spec = codegen.call_spec(replace(program, body=()), codegen.Module("", (), 0))
     assert [a.bytes for a in spec.arrays] == [
         Count(20), Count(0, 1, 20), Count(8), Count(0, 1, 1),
@@ -66,3 +67,12 @@ def test_scratch_is_what_one_worker_needs() -> None:
     program = schedules.schedule(case.plain, tile, TINY)
     module = codegen.emit(program, TINY)
     assert codegen.call_spec(program, module).scratch_bytes == module.scratch_bytes > 0
+
+
+def test_a_walk_through_memory_is_worth_threads() -> None:
+    line = Buffer("y", "float32", (None,), (1,))
+    formula = Pointwise.chain("p", line, (replace(line, name="a"),), ("relu",))
+    (phase,) = spec_of(schedules.pointwise(formula, TINY)).phases
+    count = 1 << 16  # 0.5 MB: 40 us, a few wakes of a worker
+    work = phase.flops_per_item * phase.items.at(count)
+    assert work > 2 * FLOPS_PER_THREAD

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from rot180 import ops
 from rot180.errors import InternalError
-from rot180.lower import _ops as _bind
-from rot180.lower._ops import Operand, bind, dense_strides, elementwise
+from rot180.lower import Operand, _elementwise, bind, dense_strides, elementwise
 from rot180.ops import TensorType, Window
 from rot180.program import Affine, Position, Program, show
 from rot180.schedules import Nest, Pointwise, RowWise
@@ -59,7 +58,7 @@ def views(draw: st.DrawFn) -> list[Any]:
 @given(arrays=views())
 def test_merged_axes_visit_the_same_elements_in_order(arrays: list[Any]) -> None:
     rows = [tuple(s // a.itemsize for s in a.strides) for a in arrays]
-    sizes, strides = _bind._merge(arrays[0].shape, rows)
+    sizes, strides = _elementwise._merge(arrays[0].shape, rows)
     assert math.prod(sizes) == arrays[0].size
     assert 1 not in sizes or sizes == (1,)
     for array, row in zip(arrays, strides, strict=True):
@@ -80,7 +79,7 @@ def test_merged_axes_visit_the_same_elements_in_order(arrays: list[Any]) -> None
     ],
 )
 def test_merge(shape: Any, rows: Any, sizes: Any, strides: Any) -> None:
-    assert _bind._merge(shape, rows) == (sizes, strides)
+    assert _elementwise._merge(shape, rows) == (sizes, strides)
 
 
 def test_a_contiguous_formula_is_one_line_of_unknown_length() -> None:
@@ -105,7 +104,7 @@ def test_a_flip_starts_at_the_last_element_and_walks_back() -> None:
     (x,) = formula.inputs
     assert x.offset == 1 * 12 + 3 * 1
     assert x.strides == (-12, 4, -1)
-    assert formula.fns == ()
+    assert formula.steps == ()
 
 
 def test_labels_stand_beside_the_row_of_classes() -> None:
@@ -114,7 +113,7 @@ def test_labels_stand_beside_the_row_of_classes() -> None:
     formula = bind(op, inputs, (dense(6, 10),))
     assert isinstance(formula, Pointwise)
     assert [b.strides for b in formula.inputs] == [(1, 0), (0, 1)]
-    assert formula.fns == ("equal", "cast_float32")
+    assert [step.fn for step in formula.steps] == ["equal", "cast_float32"]
 
 
 # ---------------------------------------------------------------- sums

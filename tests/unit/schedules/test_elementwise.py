@@ -43,7 +43,7 @@ def test_operands_repeat_and_run_backwards(
     a, b = case.integers()
     kept = tuple(data.draw(st.booleans()) for _ in shape)
     b = b[tuple(slice(None) if keep else slice(0, 1) for keep in kept)]
-    from rot180.lower._ops import Operand, elementwise
+    from rot180.lower import Operand, elementwise
 
     operands = [
         Operand(
@@ -63,7 +63,7 @@ def test_operands_repeat_and_run_backwards(
 def test_functions_apply_one_after_another() -> None:
     x = Buffer("x", "float32", (None,), (1,))
     y = Buffer("y", "float32", (None,), (1,))
-    formula = Pointwise("p", y, (x,), ("neg", "relu", "square"))
+    formula = Pointwise.chain("p", y, (x,), ("neg", "relu", "square"))
     values = np.array([-3.0, 2.0, -1.0])
     assert interpreted(formula, 3, np.zeros(3), values) == [9.0, 0.0, 1.0]
 
@@ -72,17 +72,17 @@ def test_no_function_is_a_copy() -> None:
     x = Buffer("x", "int64", (None, 3), (3, -1), offset=2)
     y = Buffer("y", "int64", (None, 3), (3, 1))
     values = np.arange(6)
-    copied = interpreted(Pointwise("flip", y, (x,)), 2, np.zeros(6), values)
+    copied = interpreted(Pointwise.chain("flip", y, (x,), ()), 2, np.zeros(6), values)
     assert copied == [2, 1, 0, 5, 4, 3]
 
 
 def test_items_are_blocks_of_a_line_or_rows() -> None:
     line = Buffer("y", "float32", (None,), (1,))
-    (item,) = schedules.pointwise(Pointwise("p", line, (line,)), TINY).body
+    (item,) = schedules.pointwise(Pointwise.chain("p", line, (line,), ()), TINY).body
     assert isinstance(item, Loop)
     assert item.items == Count(1, 32)
     rows = Buffer("y", "float32", (None, 5), (5, 1))
-    (item,) = schedules.pointwise(Pointwise("p", rows, (rows,)), TINY).body
+    (item,) = schedules.pointwise(Pointwise.chain("p", rows, (rows,), ()), TINY).body
     assert isinstance(item, Loop)
     assert item.items == Count(1)
 
