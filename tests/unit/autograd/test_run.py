@@ -84,7 +84,7 @@ def test_at_most_so_many_calls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None
     with runtime.force_schedule(0):
         for n in range(1, 9):
             autograd.run(ops.Pointwise("neg"), whole(n))
-        kept = [arrays[0][0] for _, arrays, *_ in list(execute._calls)]
+        kept = [arrays[0][0] for _, _, arrays in list(execute._calls)]
         assert kept == [(6,), (7,), (8,)]  # the latest
         (result,) = autograd.run(ops.Pointwise("neg"), np.ones(1, "float32"))
     assert result == -1
