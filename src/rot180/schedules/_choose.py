@@ -18,7 +18,7 @@ from rot180.schedules._elementwise import Pointwise, RowWise, pointwise, row_wis
 from rot180.schedules._interruptible import interruptible
 from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._tile import Tile, has, is_alone, positions, roles
-from rot180.schedules._tree import over_images, power_of_two
+from rot180.schedules._tree import BLOCKS, over_images, power_of_two
 
 Bound = Program | Pointwise | RowWise
 
@@ -303,10 +303,21 @@ def _blocked(nest: Nest, tile: Tile, lanes: int) -> Tile:
         if wanted < extent:
             blocks.append((name, wanted))
     limits = dict(blocks)
+    most, budget = _most_leaves(nest), _item_bytes(nest, limits, tile.lane, step)
     group = 1
-    while group < _most_leaves(nest) and _staged(nest, limits, 2 * group) <= _STAGED:
+    while group < most and _staged(nest, limits, 2 * group) <= budget:
         group *= 2
     return Tile(tile.lane, tile.vectors, tile.pixels, 1, tuple(blocks), group)
+
+
+def _item_bytes(nest: Nest, limits: Mapping[str, int], lane: str, step: int) -> int:
+    """What an item may copy: as much as it writes, where items write all results."""
+    sizes = {i: nest.extent(i) for i in nest.outputs()}
+    blocks = math.prod(-(-size // limits.get(i, size)) for i, size in sizes.items())
+    if blocks >= BLOCKS:
+        return _STAGED
+    sizes[lane] = -(-sizes[lane] // step) * step
+    return max(_STAGED, math.prod(sizes.values()) * ITEM_BYTES[nest.out.buffer.dtype])
 
 
 def _most_leaves(nest: Nest) -> int:

@@ -40,7 +40,7 @@ from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._rewrite import at, cut, fuse, hold, renamed, split
 from rot180.schedules._tile import Tile, flatten, marked, sink, staged
 
-_BLOCKS = 16  # blocks of results that keep a team busy by themselves
+BLOCKS = 16  # blocks of results that keep a team busy by themselves
 
 
 def over_images(program: Program, tile: Tile, target: Target) -> Program:
@@ -108,7 +108,7 @@ class _Plan:
         self.outputs = nest.outputs()
         self.sizes = {i: self._block(i) for i in self.outputs}
         self.counts = {i: -(-nest.extent(i) // self.sizes[i]) for i in self.outputs}
-        self.alone = math.prod(self.counts.values()) >= _BLOCKS
+        self.alone = math.prod(self.counts.values()) >= BLOCKS
         self.part = self._part()
 
     def _pieces(self, number: int) -> int:

@@ -81,6 +81,13 @@ def test_a_run_that_fails_leaves_its_memory_to_the_next() -> None:
     assert jitted(X, np.array([0, 1])) == right
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No arenas of functions that other tests have left."""
+    monkeypatch.setattr(_memory, "_free", weakref.WeakSet())
+
+
+@pytest.mark.usefixtures("alone")
 def test_the_memory_goes_with_the_function() -> None:
     jitted = rot180.jit(network)
     jitted(X)
@@ -208,6 +215,7 @@ def test_a_formula_does_not_write_over_what_it_reads_through_a_view() -> None:
     np.testing.assert_array_equal(rot180.jit(turned)(x), wanted)
 
 
+@pytest.mark.usefixtures("alone")
 def test_functions_share_their_memory() -> None:
     large, small = rot180.jit(network), rot180.jit(lambda x: network(x[:1])[1])
     before = len(_memory._free)
