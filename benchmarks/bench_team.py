@@ -24,8 +24,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from rot180.kernels._callspec import ArrayArg, CallSpec, Count, Phase
-from rot180.runtime import _call, _call_ir, _compiler, _cpu, _team
+from rot180.codegen import _call_ir
+from rot180.program._callspec import ArrayArg, CallSpec, Count, Phase
+from rot180.runtime import _call, _compiler, _cpu, _team
 
 FUTEX_NUMBER = {"x86_64": 202, "aarch64": 98}
 # Longer than any thread spins before it parks.

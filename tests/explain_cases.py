@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from formula_reader import Place
 
-from rot180 import explain, ops
+from rot180 import explain, ops, reference
 from rot180.errors import ShapeError
-from rot180.runtime import reference
 
 Array = np.ndarray[Any, Any]
 # A multiple of all counts that a window of average pooling has here.

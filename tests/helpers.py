@@ -11,8 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import rot180
-from rot180 import ops
-from rot180.runtime import reference
+from rot180 import ops, reference
 
 SOURCE = Path(rot180.__file__).parents[1]
 TESTS = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""What the tests of the kernels room share: small sums, and a way to interpret them."""
+"""What the tests of programs share: small sums, and a way to interpret them."""
 
 import math
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from rot180 import kernels, ops
-from rot180.kernels import Program, Sum, Target
+from rot180 import ops, reference
+from rot180.autograd._run import infer
+from rot180.lower._ops import Operand, bind
 from rot180.ops import Layout, TensorType, Window
-from rot180.runtime import force_target, reference
-from rot180.runtime._bind import Bound, Operand, bind
+from rot180.program import Program, Target, interpret
+from rot180.runtime import force_target
 from rot180.runtime._choose import target
-from rot180.runtime._execute import infer
+from rot180.schedules import Bound, Nest
 
 Array = np.ndarray[Any, Any]
 LAYOUTS: tuple[Layout, ...] = ("channels_first", "channels_last")
@@ -49,10 +50,14 @@ class Case:
         return bind(self.op, inputs, tuple(map(Operand.dense, self.outputs)))
 
     @property
-    def sum(self) -> Sum:
+    def plain(self) -> Program:
         bound = self.bound
-        assert isinstance(bound, Sum)
+        assert isinstance(bound, Program)
         return bound
+
+    @property
+    def nest(self) -> Nest:
+        return Nest.of(self.plain)
 
     def integers(self, seed: int = 0) -> tuple[Array, ...]:
         """Small integers, so that no order of summation rounds."""
@@ -90,7 +95,7 @@ class Case:
             flat = array.reshape(-1).tolist()
             inside = number >= len(results)
             memory[buffer.name] = flat if inside else [begin[number]] * len(flat)
-        kernels.interpret(program, memory, inputs[0].shape[0])
+        interpret(program, memory, inputs[0].shape[0])
         names = [b.name for b in program.arguments[: len(results)]]
         return [
             np.array(memory[name]).reshape(result.shape)
@@ -101,7 +106,7 @@ class Case:
         self, program: Program, inputs: tuple[Array, ...]
     ) -> list[Array]:
         """Run a lowered program: its outputs begin as the reduction's identity."""
-        start = self.sum.reduction().identity[: len(self.outputs)]
+        start = self.nest.reduction.identity[: len(self.outputs)]
         return self.interpret(program, inputs, start=start)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import rot180
 from rot180 import explain, functional, nn, train
+from rot180.autograd import _run as _execute
 from rot180.errors import ArgumentError, DataError, Rot180Error, ShapeError
-from rot180.runtime import _execute
 
 
 def ones(*shape: int) -> Any:

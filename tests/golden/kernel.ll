@@ -33,8 +33,8 @@ b10:
 
 define void @conv_y_1(i64 %begin, i64 %end, ptr %pointers, ptr %scratch, i64 %n) #0 {
 entry:
-  %r46 = alloca <4 x float>
-  %r47 = alloca <4 x float>
+  %r56 = alloca <4 x float>
+  %r57 = alloca <4 x float>
   %v1 = getelementptr ptr, ptr %pointers, i64 0
   %v2 = load ptr, ptr %v1
   %v3 = getelementptr ptr, ptr %pointers, i64 1
@@ -46,7 +46,7 @@ entry:
   %v11 = icmp slt i64 %begin, %end
   br i1 %v11, label %b9, label %b10
 b9:
-  %i12 = phi i64 [ %begin, %entry ], [ %i13, %b43 ]
+  %i12 = phi i64 [ %begin, %entry ], [ %i13, %b53 ]
   %v14 = urem i64 %i12, 1
   %v15 = getelementptr i8, ptr %scratch, i64 0
   %v16 = mul nsw i64 %i12, -1
@@ -59,78 +59,90 @@ b20:
   %i23 = phi i64 [ 0, %b9 ], [ %i24, %b26 ]
   br label %b25
 b25:
-  %i27 = phi i64 [ 0, %b20 ], [ %i28, %b25 ]
-  %v29 = mul nsw i64 %v14, 4
-  %v30 = mul nsw i64 %i23, 5
-  %v31 = mul nsw i64 %i12, 5
-  %v32 = add nsw i64 %v31, %v30
-  %v33 = add nsw i64 %v32, %i27
-  %v34 = add nsw i64 %v33, %v29
-  %v35 = getelementptr float, ptr %v4, i64 %v34
-  %v36 = load float, ptr %v35, align 1
+  %i27 = phi i64 [ 0, %b20 ], [ %i28, %b32 ]
+  %v29 = icmp slt i64 1, 1
+  %v30 = select i1 %v29, i64 1, i64 1
+  %v33 = icmp slt i64 0, %v30
+  br i1 %v33, label %b31, label %b32
+b31:
+  %i34 = phi i64 [ 0, %b25 ], [ %i35, %b31 ]
+  %v36 = mul nsw i64 %v14, 4
   %v37 = mul nsw i64 %i23, 5
-  %v38 = add nsw i64 %v37, %i27
-  %v39 = getelementptr float, ptr %v15, i64 %v38
-  store float %v36, ptr %v39, align 1
+  %v38 = mul nsw i64 %i12, 5
+  %v39 = add nsw i64 %v38, %v37
+  %v40 = add nsw i64 %v39, %i27
+  %v41 = add nsw i64 %v40, %i34
+  %v42 = add nsw i64 %v41, %v36
+  %v43 = getelementptr float, ptr %v4, i64 %v42
+  %v44 = load float, ptr %v43, align 1
+  %v45 = mul nsw i64 %i23, 5
+  %v46 = add nsw i64 %v45, %i27
+  %v47 = add nsw i64 %v46, %i34
+  %v48 = getelementptr float, ptr %v15, i64 %v47
+  store float %v44, ptr %v48, align 1
+  %i35 = add nsw i64 %i34, 1
+  %v49 = icmp slt i64 %i35, %v30
+  br i1 %v49, label %b31, label %b32
+b32:
   %i28 = add nsw i64 %i27, 1
-  %v40 = icmp slt i64 %i28, 5
-  br i1 %v40, label %b25, label %b26
+  %v50 = icmp slt i64 %i28, 5
+  br i1 %v50, label %b25, label %b26
 b26:
   %i24 = add nsw i64 %i23, 1
-  %v41 = icmp slt i64 %i24, %v19
-  br i1 %v41, label %b20, label %b21
+  %v51 = icmp slt i64 %i24, %v19
+  br i1 %v51, label %b20, label %b21
 b21:
-  br label %b42
-b42:
-  %i44 = phi i64 [ 0, %b21 ], [ %i45, %b49 ]
-  store <4 x float> <float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000>, ptr %r46
-  store <4 x float> <float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000>, ptr %r47
-  br label %b48
-b48:
-  %i50 = phi i64 [ 0, %b42 ], [ %i51, %b48 ]
-  %v52 = mul nsw i64 %i44, 2
-  %v53 = add nsw i64 %v52, %i50
-  %v54 = getelementptr float, ptr %v15, i64 %v53
-  %v55 = load float, ptr %v54, align 1
-  %v56 = mul nsw i64 %i50, 4
-  %v57 = getelementptr float, ptr %v8, i64 %v56
-  %v58 = load <4 x float>, ptr %v57, align 1
-  %v59 = insertelement <4 x float> poison, float %v55, i32 0
-  %v60 = shufflevector <4 x float> %v59, <4 x float> poison, <4 x i32> zeroinitializer
-  %v61 = fmul <4 x float> %v60, %v58
-  %v62 = load <4 x float>, ptr %r46
-  %v63 = fadd <4 x float> %v61, %v62
-  store <4 x float> %v63, ptr %r46
-  %v64 = getelementptr i8, ptr %v54, i64 4
+  br label %b52
+b52:
+  %i54 = phi i64 [ 0, %b21 ], [ %i55, %b59 ]
+  store <4 x float> <float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000>, ptr %r56
+  store <4 x float> <float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000, float 0x0000000000000000>, ptr %r57
+  br label %b58
+b58:
+  %i60 = phi i64 [ 0, %b52 ], [ %i61, %b58 ]
+  %v62 = mul nsw i64 %i54, 2
+  %v63 = add nsw i64 %v62, %i60
+  %v64 = getelementptr float, ptr %v15, i64 %v63
   %v65 = load float, ptr %v64, align 1
-  %v66 = insertelement <4 x float> poison, float %v65, i32 0
-  %v67 = shufflevector <4 x float> %v66, <4 x float> poison, <4 x i32> zeroinitializer
-  %v68 = fmul <4 x float> %v67, %v58
-  %v69 = load <4 x float>, ptr %r47
-  %v70 = fadd <4 x float> %v68, %v69
-  store <4 x float> %v70, ptr %r47
-  %i51 = add nsw i64 %i50, 1
-  %v71 = icmp slt i64 %i51, 2
-  br i1 %v71, label %b48, label %b49
-b49:
-  %v72 = load <4 x float>, ptr %r46
-  %v73 = mul nsw i64 %v14, 16
-  %v74 = mul nsw i64 %i44, 8
-  %v75 = mul nsw i64 %i12, 16
-  %v76 = add nsw i64 %v75, %v74
-  %v77 = add nsw i64 %v76, %v73
-  %v78 = getelementptr float, ptr %v2, i64 %v77
-  store <4 x float> %v72, ptr %v78, align 1
-  %v79 = load <4 x float>, ptr %r47
-  %v80 = getelementptr i8, ptr %v78, i64 16
-  store <4 x float> %v79, ptr %v80, align 1
-  %i45 = add nsw i64 %i44, 1
-  %v81 = icmp slt i64 %i45, 2
-  br i1 %v81, label %b42, label %b43
-b43:
+  %v66 = mul nsw i64 %i60, 4
+  %v67 = getelementptr float, ptr %v8, i64 %v66
+  %v68 = load <4 x float>, ptr %v67, align 1
+  %v69 = insertelement <4 x float> poison, float %v65, i32 0
+  %v70 = shufflevector <4 x float> %v69, <4 x float> poison, <4 x i32> zeroinitializer
+  %v71 = fmul <4 x float> %v70, %v68
+  %v72 = load <4 x float>, ptr %r56
+  %v73 = fadd <4 x float> %v71, %v72
+  store <4 x float> %v73, ptr %r56
+  %v74 = getelementptr i8, ptr %v64, i64 4
+  %v75 = load float, ptr %v74, align 1
+  %v76 = insertelement <4 x float> poison, float %v75, i32 0
+  %v77 = shufflevector <4 x float> %v76, <4 x float> poison, <4 x i32> zeroinitializer
+  %v78 = fmul <4 x float> %v77, %v68
+  %v79 = load <4 x float>, ptr %r57
+  %v80 = fadd <4 x float> %v78, %v79
+  store <4 x float> %v80, ptr %r57
+  %i61 = add nsw i64 %i60, 1
+  %v81 = icmp slt i64 %i61, 2
+  br i1 %v81, label %b58, label %b59
+b59:
+  %v82 = load <4 x float>, ptr %r56
+  %v83 = mul nsw i64 %v14, 16
+  %v84 = mul nsw i64 %i54, 8
+  %v85 = mul nsw i64 %i12, 16
+  %v86 = add nsw i64 %v85, %v84
+  %v87 = add nsw i64 %v86, %v83
+  %v88 = getelementptr float, ptr %v2, i64 %v87
+  store <4 x float> %v82, ptr %v88, align 1
+  %v89 = load <4 x float>, ptr %r57
+  %v90 = getelementptr i8, ptr %v88, i64 16
+  store <4 x float> %v89, ptr %v90, align 1
+  %i55 = add nsw i64 %i54, 1
+  %v91 = icmp slt i64 %i55, 2
+  br i1 %v91, label %b52, label %b53
+b53:
   %i13 = add nsw i64 %i12, 1
-  %v82 = icmp slt i64 %i13, %end
-  br i1 %v82, label %b9, label %b10
+  %v92 = icmp slt i64 %i13, %end
+  br i1 %v92, label %b9, label %b10
 b10:
   ret void
 }

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from programs import CASES, TINY, conv_case, family
 
-from rot180 import kernels
-from rot180.kernels import Tile
+from rot180 import codegen, schedules
 from rot180.ops import Window
+from rot180.program import show
+from rot180.schedules import Tile
 
 HERE = Path(__file__).parent
 
@@ -25,7 +26,7 @@ def lowered() -> Iterator[str]:
         "max pool, overlapping, channels_last",
     ):
         yield f"# {name}"
-        yield kernels.show(kernels.lower(CASES[name].sum))
+        yield show(CASES[name].plain)
 
 
 def scheduled() -> Iterator[str]:
@@ -36,7 +37,7 @@ def scheduled() -> Iterator[str]:
     }
     for name, tile in tiles.items():
         yield f"# {name}"
-        yield kernels.show(kernels.schedule(CASES[name].sum, tile, TINY))
+        yield show(schedules.schedule(CASES[name].plain, tile, TINY))
 
 
 def emitted() -> Iterator[str]:
@@ -44,8 +45,8 @@ def emitted() -> Iterator[str]:
     window = Window.make("test", (2,))
     case = conv_case("y", window, "channels_last", (5,), c=1, k=4)
     target = family("baseline")
-    program = kernels.schedule(case.sum, Tile("k", 1, (("p", 2),), 4), target)
-    yield kernels.emit(program, target).text
+    program = schedules.schedule(case.plain, Tile("k", 1, (("p", 2),), 4), target)
+    yield codegen.emit(program, target).text
 
 
 FILES = {

@@ -17,7 +17,8 @@ import numpy as np
 from helpers import DEEP, LAYOUTS, Array, draw_pooling, draw_problem, from_rng
 
 import rot180
-from rot180 import ops, runtime
+from rot180 import autograd, ops, reference, runtime
+from rot180.functional._plan import plan_of
 
 PAGE = mmap.PAGESIZE
 CANARY = 0xA5
@@ -71,11 +72,11 @@ def guarded(array: Array, *, at_end: bool) -> tuple[Guarded, Array]:
 
 def check(op: ops.Op, arrays: tuple[Array, ...], *, at_end: bool) -> None:
     """Runs an op on guarded copies and compares with what it gives elsewhere."""
-    expected = runtime.run(op, *arrays)
+    expected = autograd.run(op, *arrays)
     if isinstance(op, ops.OneHot):
         arrays = (*arrays, np.arange(op.classes, dtype=arrays[0].dtype))
     places = [guarded(array, at_end=at_end) for array in arrays]
-    call = runtime.call_for(op, tuple(array for _, array in places))
+    call = autograd.call_for(op, tuple(array for _, array in places))
     if call is None:
         return  # nothing to compute, no kernel
     outputs = [Guarded(*output, at_end=at_end) for output in call.outputs]
@@ -131,8 +132,8 @@ def _pooling(rng: np.random.Generator) -> list[Case]:
     pooling = draw_pooling(from_rng(rng))
     x = pooling.values()
     most, total = pooling.op("max"), pooling.op("sum")
-    y, index = runtime.reference.evaluate(most, x)
-    (mean,) = runtime.reference.evaluate(total, x)
+    y, index = reference.evaluate(most, x)
+    (mean,) = reference.evaluate(total, x)
     select = ops.MaxSelect(most.window, most.layout, "x", most.input_size)
     return [
         (most, (x,)),
@@ -177,7 +178,7 @@ def run(number: int) -> None:
         seen = 6 if isinstance(op, SLIDING) else 1
         if isinstance(op, SLIDING):
             types = (ops.type_of(array) for array in arrays)
-            seen = len(runtime.plan_of(op, *types).candidates)
+            seen = len(plan_of(op, *types).candidates)
         for schedule in range(seen):
             for at_end in (True, False):
                 side = "end" if at_end else "start"

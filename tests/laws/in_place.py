@@ -12,9 +12,8 @@ import warnings
 import numpy as np
 from helpers import assert_same, draw_problem, from_rng
 
-from rot180 import ops, runtime
-from rot180.kernels import _tile
-from rot180.runtime import reference
+from rot180 import autograd, ops, reference, runtime
+from rot180.schedules import _tile
 
 
 def main(count: int) -> None:
@@ -40,7 +39,7 @@ def pool(number: int) -> None:
     x = rng.integers(-4, 5, (2, 13, 4, 5)).astype(np.float64)
     with runtime.force_schedule(number % 5):
         for got, want in zip(
-            runtime.run(op, x), reference.evaluate(op, x), strict=True
+            autograd.run(op, x), reference.evaluate(op, x), strict=True
         ):
             assert_same(got, want, "max pooling")
 

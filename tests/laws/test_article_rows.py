@@ -12,7 +12,7 @@ import pytest
 
 from rot180 import ops
 from rot180.notation import Polynomial, contraction, evaluate, evaluate_pieces
-from rot180.runtime import _reference as reference
+from rot180.reference import _evaluate as reference
 
 FORWARD = contraction("O[p, q] += X[p + r, q + s] * F[r, s]")
 EXTENTS = {"p": 2, "q": 2, "r": 2, "s": 2}

@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 from sweeps import amounts
 
 import rot180
-from rot180 import ops, runtime
-from rot180.runtime import reference
+from rot180 import ops, reference, runtime
 
 RANKS = (1, 2, 3, 4)
 EXAMPLES = 9, 88  # drawn for each combination of rank, layout and dtype

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rot180 import ops
 from rot180.ops import Conv, MaxPool, MaxSelect, Op, TensorType, Window, WindowSum
-from rot180.runtime import _reference as reference
+from rot180.reference import _evaluate as reference
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from sweeps import amounts
 
 import rot180
-from rot180 import ops, runtime
-from rot180.runtime import reference
+from rot180 import ops, reference, runtime
 
 EXAMPLES = 10, 40  # for each of two layouts and two kinds of pooling
 PYTORCH = 12, 30

@@ -9,7 +9,7 @@ import pytest
 
 from rot180 import ops
 from rot180.ops import Conv, MaxPool, MaxSelect, TensorType, WindowSum
-from rot180.runtime import _reference as reference
+from rot180.reference import _evaluate as reference
 
 Rng = np.random.Generator
 CONVOLUTIONS = 60  # seeds for each of three ranks: 180 configurations, all passes each

@@ -16,6 +16,7 @@ from sweeps import parts
 
 import rot180
 from rot180 import ops, runtime
+from rot180.functional._plan import plan_of
 
 CONFIGURATIONS = 165
 LARGE = 44  # of more than a million floating-point operations a pass
@@ -79,7 +80,7 @@ def schedules(problem: Problem) -> range:
         (replace(op, out="x"), (dy, w)),
         (replace(op, out="w"), (dy, x)),
     ]
-    counts = [len(runtime.plan_of(p, *types).candidates) for p, types in passes]
+    counts = [len(plan_of(p, *types).candidates) for p, types in passes]
     return range(max(counts))
 
 

@@ -20,8 +20,10 @@ from hypothesis import given, settings
 from sweeps import amounts
 
 import rot180
-from rot180 import kernels, ops, runtime
-from rot180.runtime import _compiler, _execute, reference
+from rot180 import autograd, codegen, ops, reference, runtime
+from rot180.functional._plan import plan_of
+from rot180.runtime import _compiler
+from rot180.schedules import scheduled
 
 EXAMPLES = 3, 21  # of each rank, for each of two targets
 POOLS = 6, 12
@@ -69,11 +71,11 @@ def test_pooling_equals_the_reference(target: str, examples: int) -> None:
         select = ops.MaxSelect(op.window, op.layout, "x", op.input_size)
         total = pooling.op("sum")
         with runtime.force_schedule(pooling.schedule):
-            for got, want in zip(runtime.run(op, x), (y, index), strict=True):
+            for got, want in zip(autograd.run(op, x), (y, index), strict=True):
                 assert_same(got, want)
-            (dx,) = runtime.run(select, y, index)
+            (dx,) = autograd.run(select, y, index)
             assert_same(dx, reference.evaluate(select, y, index)[0])
-            assert_same(runtime.run(total, x)[0], reference.evaluate(total, x)[0])
+            assert_same(autograd.run(total, x)[0], reference.evaluate(total, x)[0])
 
     law()
 
@@ -84,10 +86,10 @@ def test_pointwise_and_rows_agree_with_numpy(target: str, dtype: str) -> None:
     eps = float(np.finfo(dtype).eps)
     x = (10 * rng.standard_normal((5, 37))).astype(dtype)
     for fn, values in (("exp", x), ("log", np.abs(x)), ("sqrt", np.abs(x))):
-        (y,) = runtime.run(ops.Pointwise(fn), values)
+        (y,) = autograd.run(ops.Pointwise(fn), values)
         expected = getattr(np, fn)(values.astype("f8"))
         assert np.allclose(y, expected, rtol=4 * eps, atol=4 * eps), fn
-    (y,) = runtime.run(ops.LogSoftmax(), x)
+    (y,) = autograd.run(ops.LogSoftmax(), x)
     (expected,) = reference.evaluate(ops.LogSoftmax(), x.astype("f8"))
     assert np.allclose(y, expected, rtol=8 * eps, atol=8 * eps)
     whole = rng.integers(-4, 5, (5, 37)).astype(dtype)
@@ -96,7 +98,7 @@ def test_pointwise_and_rows_agree_with_numpy(target: str, dtype: str) -> None:
         ops.Reduce("max", (1,)),
         ops.Reduce("sum", (0,)),
     ):
-        assert_same(runtime.run(op, whole)[0], reference.evaluate(op, whole)[0])
+        assert_same(autograd.run(op, whole)[0], reference.evaluate(op, whole)[0])
 
 
 def test_a_target_that_cannot_run_is_refused() -> None:
@@ -167,10 +169,10 @@ MULTIPLYING = [n for n in NEON if n.startswith(("conv", "input", "filter"))]
 def emitted(op: ops.Op, types: Operands, schedule: int = 0) -> str:
     """Returns the IR of an op for AArch64."""
     with runtime.force_target("neon"), runtime.force_schedule(schedule):
-        plan = runtime.plan_of(op, *types)
+        plan = plan_of(op, *types)
         assert plan.target.name == "neon"
-        program = _execute.scheduled(plan.bound, plan.target, plan.tile)
-        return kernels.emit(program, plan.target).text
+        program = scheduled(plan.bound, plan.target, plan.tile)
+        return codegen.emit(program, plan.target).text
 
 
 @pytest.mark.parametrize("name", NEON)
@@ -196,5 +198,5 @@ def test_code_for_the_baseline_has_no_fused_multiply_add() -> None:
             target = runtime.cpu.current().target
             if target.triple.startswith("aarch64"):
                 pytest.skip("the baseline of this processor is NEON")
-            assembly = runtime.plan_of(op, *types).assembly
+            assembly = plan_of(op, *types).assembly
         assert bool(re.search(r"\bvfmadd\d+", assembly)) is expected

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import rot180
-from rot180.runtime import _execute
+from rot180.runtime import _kernel
 
 PAGE = 4096
 REPORTED = 50  # problems between two reports
@@ -66,7 +66,7 @@ def main(count: int, batches: int) -> None:
         if number % REPORTED == 0:
             print(f"{len(shapes)} shapes, {resident() / 1e6:.1f} MB", flush=True)
     check(*run(listed[0], 2))  # its kernels have been dropped long ago
-    kernels = _execute._kernel.cache_info()
+    kernels = _kernel._kernel.cache_info()
     grown = resident() - start
     print(f"{kernels.misses} kernels made, {kernels.currsize} kept")
     print(f"{len(shapes)} shapes, grown by {grown / 1e6:.1f} MB")

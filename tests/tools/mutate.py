@@ -24,13 +24,16 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 ROOMS = (
-    "notation", "ops", "kernels", "runtime", "autograd", "functional", "nn", "train",
+    "notation", "ops", "program", "schedules", "lower", "codegen", "runtime",
+    "autograd", "functional", "nn", "train",
 )  # fmt: skip
 # Asked of every mistake, after the tests of its own room.
 FURTHER = (
     "tests/unit/functional", "tests/unit/autograd", "tests/unit/nn", "tests/unit/ops",
     "tests/errors", "tests/golden", "tests/unit/train", "tests/unit/runtime",
-    "tests/unit/notation", "tests/test_package.py", "tests/unit/kernels", "tests/laws",
+    "tests/unit/notation", "tests/test_package.py", "tests/unit/schedules",
+    "tests/unit/codegen",
+    "tests/laws",
 )  # fmt: skip
 LAWS_OF_OTHERS = ("explain_truth", "explain_markup")
 CHANGES = {

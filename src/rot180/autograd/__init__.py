@@ -2,15 +2,20 @@
 
 from rot180.autograd._grad import grad, value_and_grad
 from rot180.autograd._jit import jit
+from rot180.autograd._run import call_for, infer, is_empty, run
 from rot180.autograd._steps import shape_of, steps_of
 from rot180.autograd._tensor import Tensor
 from rot180.autograd._tree import check_callable, tree_flatten, tree_map, tree_unflatten
 
 __all__ = [
     "Tensor",
+    "call_for",
     "check_callable",
     "grad",
+    "infer",
+    "is_empty",
     "jit",
+    "run",
     "shape_of",
     "steps_of",
     "tree_flatten",

@@ -78,7 +78,10 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
     strings, modules) is constant within a trace, and another value means another
     trace: pass a number that changes often as `numpy.float32(value)`. Arrays that the
     function takes from outside are constants too. Results are arrays of their own: they
-    share no memory with arguments, constants or each other.
+    share no memory with arguments, constants or each other, and no later call writes to
+    them. The memory of what is computed on the way is kept for the next call, as long
+    as the returned function is; so are results that went in as well, as parameters do,
+    once nobody holds them any more.
 
     Args:
         function: Takes and returns trees of arrays of any shapes, of dtype float32 or

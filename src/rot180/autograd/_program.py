@@ -1,26 +1,58 @@
 """A graph made ready to run: the steps that matter, and when each value is dropped."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
-from rot180 import ops, runtime
+from rot180 import ops
 from rot180.autograd._graph import Graph, Node
+from rot180.autograd._groups import grouped
+from rot180.autograd._layout import Order, orders
+from rot180.autograd._memory import Plan, owners, plan
+from rot180.autograd._recycled import Recycled, recyclable
+from rot180.autograd._run import generation, run, run_call, run_placed
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
+from rot180.runtime import Call
+
+_KINDS: Final = 8  # of inputs, told apart by how they lie
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped."""
+    """`outputs = op(*inputs)`, after which the values numbered `dead` are dropped.
+
+    Attributes:
+        dead: Without those that lie in the arena.
+        orders: How each output lies in memory.
+        is_placed: Whether all outputs lie in the arena.
+    """
 
     op: Op
-    run: Callable[..., Sequence[Any]]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     dead: tuple[int, ...]
+    orders: tuple[Order | None, ...]
+    is_placed: bool
+
+
+class Calls:
+    """The compiled calls of a program's steps, for a few kinds of inputs."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, list[Call | None]] = {}
+
+    def get(self, key: Hashable) -> list[Call | None] | None:
+        """The calls for inputs of a kind, None if there are none yet."""
+        return self._known.get(key)
+
+    def remember(self, key: Hashable, calls: list[Call | None]) -> None:
+        """Keep calls; start afresh when there are too many."""
+        if len(self._known) >= _KINDS:
+            self._known = {}
+        self._known[key] = calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +67,10 @@ class Program:
         types: Of every value.
         copied: The results, by position, that would share memory with an input, a
             capture or another result.
+        memory: Where the temporaries lie.
+        recycled: Results of earlier runs that are free again.
+        arguments: What the compiled call of each step takes.
+        calls: What the steps come to.
     """
 
     types: tuple[ops.TensorType, ...]
@@ -43,24 +79,65 @@ class Program:
     steps: tuple[Step, ...]
     captures: tuple[tuple[int, Any], ...]
     copied: tuple[int, ...]
+    memory: Plan
+    recycled: Recycled
+    arguments: tuple[tuple[int, ...], ...]
+    calls: Calls = field(default_factory=Calls)
 
     def __call__(self, *arrays: Any) -> list[Any]:
         """Returns the results for `arrays`, one per input, each an array of its own."""
-        known: list[Any] = [None] * len(self.types)
+        arena = self.memory.take()
+        try:
+            return self._run(arrays, [*self.memory.arrays(arena)])
+        finally:
+            self.memory.give(arena)
+
+    def _run(self, arrays: Sequence[Any], known: list[Any]) -> list[Any]:
+        """Run the steps; what is known of a value before its step is its place."""
         for number, value in self.captures:
             known[number] = value
         for number, value in zip(self.inputs, arrays, strict=True):
             known[number] = value
-        for step in self.steps:
-            outputs = step.run(*[known[i] for i in step.inputs])
-            for number, value in zip(step.outputs, outputs, strict=True):
-                known[number] = value
-            for number in step.dead:
-                known[number] = None
+        for number in self.recycled.numbers:
+            known[number] = self.recycled.take(number)
+        kinds = tuple([(a.shape, a.strides, a.dtype) for a in arrays])
+        key = generation(), kinds
+        calls = self.calls.get(key)
+        if calls is None:
+            found = [_step(known, step, None) for step in self.steps]
+            self.calls.remember(key, found)
+        else:  # the types of all values follow from those of the inputs
+            self._again(known, calls)
+        for number in self.recycled.numbers:
+            self.recycled.give(number, known[number])
         wanted = [known[number] for number in self.results]
         for position in self.copied:
             wanted[position] = np.array(wanted[position], order="C")
         return wanted
+
+    def _again(self, known: list[Any], calls: Sequence[Call | None]) -> None:
+        for step, arguments, call in zip(
+            self.steps, self.arguments, calls, strict=True
+        ):
+            if call is not None and step.is_placed:
+                call.entry(*[known[i] for i in arguments], call.count)
+            else:
+                _step(known, step, call)
+
+
+def _step(known: list[Any], step: Step, call: Call | None) -> Call | None:
+    """Run one step; returns the call that it comes to."""
+    arrays = tuple([known[i] for i in step.inputs])
+    places = tuple([known[i] for i in step.outputs])
+    if call is None:
+        outputs, call = run_placed(step.op, arrays, step.orders, places)
+    else:
+        outputs = run_call(call, arrays, step.orders, places)
+    for number, value in zip(step.outputs, outputs, strict=True):
+        known[number] = value
+    for number in step.dead:
+        known[number] = None
+    return call
 
 
 def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Program:
@@ -68,31 +145,35 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
 
     The graph holds no tensors of another trace.
     """
-    while any(isinstance(node.op, ops.Composite) for node in graph.nodes):
+    while any(node.op.is_composite for node in graph.nodes):
         graph, inputs, results = _expanded(graph, inputs, results)
-    nodes = graph.needed_for(results)
+    nodes = grouped(graph.needed_for(results), graph.types, results)
     constants, nodes = _constants(nodes, keep={*results})
     read = {number for node in nodes for number in node.inputs} | {*results}
+    owner = owners(nodes)
+    outside = {owner.get(number, -1) for number in results}
+    laid = orders(nodes, graph.types, outside)
+    memory = plan(nodes, graph.types, laid, outside)
+    steps = _steps(nodes, laid, {p.number for p in memory.places}, keep={*results})
     return Program(
         types=tuple(graph.types),
         inputs=tuple(inputs),
         results=tuple(results),
-        steps=_steps(nodes, keep={*results}),
+        steps=steps,
         captures=tuple(
             (i, v) for i, v in (graph.captures | constants).items() if i in read
         ),
-        copied=_copied(nodes, results),
+        copied=_copied(owner, results),
+        memory=memory,
+        recycled=Recycled(
+            i for i in recyclable(results, inputs, graph.types) if owner.get(i) == i
+        ),
+        arguments=tuple((*step.outputs, *step.inputs) for step in steps),
     )
 
 
-def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
+def _copied(owner: Mapping[int, int], results: Sequence[int]) -> tuple[int, ...]:
     """Returns the positions of results whose memory is not theirs alone."""
-    owner: dict[int, int] = {}  # of a computed value: the one whose memory it may share
-    for node in nodes:
-        if _may_pass_on(node.op):
-            owner |= {i: owner.get(node.inputs[0], -1) for i in node.outputs}
-        else:
-            owner |= {i: i for i in node.outputs}
     taken = {-1}  # stands for all inputs and captures
     copied = []
     for position, number in enumerate(results):
@@ -101,18 +182,6 @@ def _copied(nodes: Sequence[Node], results: Sequence[int]) -> tuple[int, ...]:
             copied.append(position)
         taken.add(memory)
     return tuple(copied)
-
-
-def _may_pass_on(op: Op) -> bool:
-    """Whether the output of `op` may be its input or a view of it."""
-    match op:
-        case ops.Reshape() | ops.Transpose() | ops.Slice() | ops.Identity():
-            return True
-        case ops.StopGradient():
-            return True
-        case ops.Reduce(axes=()):
-            return True
-    return False
 
 
 def _constants(
@@ -128,34 +197,33 @@ def _constants(
         if node.inputs or not keep.isdisjoint(node.outputs):
             others.append(node)
         else:
-            values |= zip(node.outputs, runtime.run(node.op), strict=True)
+            values |= zip(node.outputs, run(node.op), strict=True)
     return values, others
 
 
-def _steps(nodes: Sequence[Node], keep: set[int]) -> tuple[Step, ...]:
+def _steps(
+    nodes: Sequence[Node],
+    laid: Mapping[int, Order],
+    placed: set[int],
+    keep: set[int],
+) -> tuple[Step, ...]:
     last = {i: n for n, node in enumerate(nodes) for i in node.outputs}
     last |= {i: n for n, node in enumerate(nodes) for i in node.inputs}
     dead: list[list[int]] = [[] for _ in nodes]
     for number, n in last.items():
-        if number not in keep:
+        if number not in keep and number not in placed:
             dead[n].append(number)
     return tuple(
-        Step(node.op, _runner(node.op), node.inputs, node.outputs, tuple(numbers))
+        Step(
+            node.op,
+            node.inputs,
+            node.outputs,
+            tuple(numbers),
+            tuple(laid.get(i) for i in node.outputs),
+            placed.issuperset(node.outputs),
+        )
         for node, numbers in zip(nodes, dead, strict=True)
     )
-
-
-def _runner(op: Op) -> Callable[..., Sequence[Any]]:
-    """Returns what runs `op`, after a look at its operands where not all will do."""
-    run = runtime.Runner(op)
-    if not isinstance(op, ops.OneHot):
-        return run
-
-    def checked(labels: Any) -> Sequence[Any]:
-        op.check_values(labels)
-        return run(labels)
-
-    return checked
 
 
 def _expanded(
@@ -198,7 +266,7 @@ def _replay(
     for node in graph.needed_for(results):
         operands = [Tensor(host, lift(host, known[i])) for i in node.inputs]
         outputs: Sequence[Any]
-        if expand and isinstance(node.op, ops.Composite):
+        if expand and node.op.is_composite:
             outputs = node.op.expand(*operands)
         else:
             numbers = host.add(node.op, tuple(t.number for t in operands))

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from rot180 import ops, runtime
+from rot180 import autograd, ops, runtime
 from rot180.errors import ArgumentError, DTypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -90,9 +90,9 @@ def compute(
             return traced
         return ops.apply(ops.Reshape(traced.type.shape[1:]), traced)
     prepared = tuple(runtime.as_operand(value) for value in inputs)
-    call = runtime.call_for(op, prepared)
+    call = autograd.call_for(op, prepared)
     if call is None:
-        (result,) = runtime.run(op, *inputs)
+        (result,) = autograd.run(op, *inputs)
         result = result if batched else result[0]
         if out is not None:
             out[...] = result

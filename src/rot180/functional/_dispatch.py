@@ -13,10 +13,10 @@ def run_or_trace(op: ops.Op, *inputs: Any) -> tuple[Any, ...]:
     if any(map(ops.is_traced, inputs)):
         return ops.apply_all(op, *inputs)
     arrays = [runtime.plain_array(value) for value in inputs]
-    if isinstance(op, ops.Composite):
+    if op.is_composite:
         outputs: tuple[Any, ...] = _run_composite(op, *arrays)
         return outputs
-    return runtime.run(op, *arrays)
+    return autograd.run(op, *arrays)
 
 
 def one(op: ops.Op, *inputs: Any) -> Any:

@@ -10,7 +10,7 @@ from rot180.ops._arguments import (
     conv_weight_grad_op,
     pool_op,
 )
-from rot180.ops._batch_norm import BatchNorm, Composite
+from rot180.ops._batch_norm import BatchNorm
 from rot180.ops._choices import check_flags, is_among
 from rot180.ops._conv import ROLES, ChannelSum, Conv
 from rot180.ops._formula import (
@@ -20,6 +20,7 @@ from rot180.ops._formula import (
     taps,
     transposed_formula,
 )
+from rot180.ops._fused import NUMBER, Fused, Scalar, aligned
 from rot180.ops._layout import (
     Layout,
     channel_axis,
@@ -39,6 +40,7 @@ from rot180.ops._op import (
     Op,
     TensorType,
     expect_dtype,
+    is_ordinary,
     type_of,
 )
 from rot180.ops._padding import PADDING_MODES, PADDINGS
@@ -69,6 +71,7 @@ from rot180.ops._shape import (
     broadcast_shapes,
     check_labels,
     check_number,
+    extents,
     full_like,
     scalar_like,
 )
@@ -81,6 +84,7 @@ __all__ = [
     "FLOATS",
     "INTEGERS",
     "LONGEST",
+    "NUMBER",
     "PADDINGS",
     "PADDING_MODES",
     "POINTWISE",
@@ -88,11 +92,11 @@ __all__ = [
     "BatchNorm",
     "Broadcast",
     "ChannelSum",
-    "Composite",
     "Conv",
     "Flip",
     "Formula",
     "Full",
+    "Fused",
     "Identity",
     "Layout",
     "LogSoftmax",
@@ -103,6 +107,7 @@ __all__ = [
     "Pointwise",
     "Reduce",
     "Reshape",
+    "Scalar",
     "Slice",
     "StopGradient",
     "TensorType",
@@ -112,6 +117,7 @@ __all__ = [
     "Window",
     "WindowOptions",
     "WindowSum",
+    "aligned",
     "apply",
     "apply_all",
     "bias_sum",
@@ -132,6 +138,7 @@ __all__ = [
     "conv_weight_grad_op",
     "counted_padding",
     "expect_dtype",
+    "extents",
     "filter_axes",
     "filter_shape",
     "full_like",
@@ -139,6 +146,7 @@ __all__ = [
     "index_of",
     "ints_of",
     "is_among",
+    "is_ordinary",
     "is_traced",
     "pool_counts",
     "pool_formula",

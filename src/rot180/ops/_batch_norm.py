@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,18 +23,8 @@ from rot180.ops._shape import Reshape, scalar_like
 from rot180.ops._tracing import Traced, apply
 
 
-class Composite(Op):
-    """An op that is replaced by simpler ones before a graph is run."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def expand(self, *inputs: Traced) -> tuple[Traced, ...]:
-        """Returns the outputs, computed by simpler ops."""
-
-
 @dataclass(frozen=True, slots=True)
-class BatchNorm(Composite):
+class BatchNorm(Op):
     """Each channel shifted and scaled to mean 0 and variance 1, then by `w` and `b`.
 
         mean[c] = sum over n, p of x[n, c, p] / m
@@ -75,6 +64,11 @@ class BatchNorm(Composite):
                 f"    w has shape {w.shape}, b has shape {b.shape}"
             )
         return x, TensorType(channels, dtype), TensorType(channels, dtype)
+
+    @property
+    def is_composite(self) -> bool:
+        """It is."""
+        return True
 
     def expand(self, *inputs: Traced) -> tuple[Traced, ...]:
         """Follows the formula."""

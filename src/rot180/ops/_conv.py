@@ -323,6 +323,10 @@ class Conv(Op):
             )
         return tuple(grads)
 
+    def inner_axis(self, ndim: int) -> int | None:
+        """The channels, if images come out."""
+        return None if self.out == "w" else channel_axis(self.layout, ndim)
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelSum(Op):

@@ -58,7 +58,7 @@ class Op(ABC):
     """An operation on tensors: a hashable value that holds no arrays.
 
     Concrete operations are frozen dataclasses. What one means on arrays is said in
-    `rot180.runtime.reference`; how its gradient follows is said here, by `pullback`.
+    `rot180.reference`; how its gradient follows is said here, by `pullback`.
     """
 
     __slots__ = ()
@@ -88,6 +88,63 @@ class Op(ABC):
             needs: Which inputs' cotangents are wanted.
         """
         return (None,) * len(inputs)
+
+    @property
+    def may_alias(self) -> bool:
+        """Whether the output may be the first input itself, or a view of it."""
+        return False
+
+    @property
+    def checks_values(self) -> bool:
+        """Whether `check_values` must see the inputs before each run."""
+        return False
+
+    def check_values(self, *arrays: Any) -> None:
+        """Refuses arrays with values that the operation cannot take."""
+        del arrays  # any will do
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether `expand` replaces it by simpler ops before a graph is run."""
+        return False
+
+    def expand(self, *inputs: Traced) -> tuple[Traced, ...]:
+        """Returns the outputs, computed by simpler ops."""
+        raise NotImplementedError(f"{self} is not made of simpler ops")
+
+    @property
+    def literal(self) -> float | None:
+        """The one ordinary number that the output repeats, None if it does not."""
+        return None
+
+    @property
+    def is_formula(self) -> bool:
+        """Whether each element comes from those at its place in the operands."""
+        return False
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Returns the function that makes each element from those at its place.
+
+        Operands with as many extents above 1 as the output are at its place element by
+        element; others repeat by NumPy's rule. An empty name hands the operand on; None
+        says that there is no such function.
+        """
+        return None
+
+    def inner_axis(self, ndim: int) -> int | None:
+        """Returns the axis along which outputs of that rank best lie side by side."""
+        return None
+
+
+def is_ordinary(value: float, dtype: str) -> bool:
+    """Whether arithmetic takes a literal as it takes the same number from memory.
+
+    Not so -0.0, which equals 0.0, NaN, which does not equal itself, and denormals.
+    """
+    if value == 0:
+        return math.copysign(1.0, value) > 0
+    least = 2.0**-126 if dtype == "float32" else 2.0**-1022
+    return abs(value) >= least and math.isfinite(value)
 
 
 def type_of(value: Any) -> TensorType:

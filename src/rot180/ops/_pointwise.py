@@ -67,6 +67,15 @@ class Pointwise(Op):
         shape = broadcast_shapes(self.fn, *(t.shape for t in inputs))
         return (TensorType(shape, self._dtype(inputs)),)
 
+    @property
+    def is_formula(self) -> bool:
+        """It does."""
+        return True
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """The formula."""
+        return self.fn
+
     def _dtype(self, inputs: Sequence[TensorType]) -> str:
         names = "c a b" if self.fn == "where" else "a b"
         if self.fn == "where" and inputs[0].dtype == "bool":
@@ -222,6 +231,10 @@ class Broadcast(Op):
             return (None,)
         return (unbroadcast(cotangent, inputs[0].type.shape),)
 
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Hands each element on."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Reduce(Op):
@@ -266,6 +279,11 @@ class Reduce(Op):
         count = self._restore(apply(Reduce("sum", self.axes), attained), x)
         share = apply(Pointwise("div"), attained, count)
         return (apply(Pointwise("mul"), self._restore(cotangent, x), share),)
+
+    @property
+    def may_alias(self) -> bool:
+        """Over no axes it is the operand."""
+        return not self.axes
 
     def _restore(self, value: Traced, x: Traced) -> Traced:
         """Repeats a reduced `value` over the reduced axes of `x`."""

@@ -75,6 +75,10 @@ class WindowSum(Op):
             return (None,)
         return (apply(replace(self, out="x" if self.out == "y" else "y"), cotangent),)
 
+    def inner_axis(self, ndim: int) -> int | None:
+        """The channels, if images come out."""
+        return channel_axis(self.layout, ndim)
+
 
 @dataclass(frozen=True, slots=True)
 class MaxPool(Op):
@@ -128,6 +132,10 @@ class MaxPool(Op):
             return (None,)
         select = MaxSelect(self.window, self.layout, "x", self.input_size)
         return (apply(select, dy, outputs[1]),)
+
+    def inner_axis(self, ndim: int) -> int | None:
+        """The channels, if images come out."""
+        return channel_axis(self.layout, ndim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +200,10 @@ class MaxSelect(Op):
             return None, None
         other = replace(self, out="y" if self.out == "x" else "x")
         return apply(other, cotangent, inputs[1]), None
+
+    def inner_axis(self, ndim: int) -> int | None:
+        """The channels, if images come out."""
+        return channel_axis(self.layout, ndim)
 
 
 def _resized(

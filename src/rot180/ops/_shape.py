@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rot180.errors import ArgumentError, DataError, DTypeError, ShapeError
-from rot180.ops._op import FLOATS, INTEGERS, Op, TensorType
+from rot180.ops._op import FLOATS, INTEGERS, Op, TensorType, is_ordinary
 from rot180.ops._tracing import Traced, apply
 
 Grads = tuple[Traced | None, ...]
@@ -47,6 +48,15 @@ class Reshape(Op):
             return (None,)
         return (apply(Reshape(inputs[0].type.shape), cotangent),)
 
+    @property
+    def may_alias(self) -> bool:
+        """The same memory, if it lies so that it can be."""
+        return True
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Hands each element on where only axes of extent 1 come or go."""
+        return "" if extents(inputs[0].shape) == extents(self.shape) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Transpose(Op):
@@ -78,6 +88,11 @@ class Transpose(Op):
             return (None,)
         back = tuple(self.axes.index(axis) for axis in range(len(self.axes)))
         return (apply(Transpose(back), cotangent),)
+
+    @property
+    def may_alias(self) -> bool:
+        """The same memory, if it lies so that it can be."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,11 @@ class Slice(Op):
             return (None,)
         return (apply(Unslice(self, inputs[0].type.shape), cotangent),)
 
+    @property
+    def may_alias(self) -> bool:
+        """The same memory, if it lies so that it can be."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Unslice(Op):
@@ -185,6 +205,15 @@ class Identity(Op):
         """The cotangent itself."""
         return (cotangents[0],)
 
+    @property
+    def may_alias(self) -> bool:
+        """The same memory, if it lies so that it can be."""
+        return True
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Hands each element on."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class StopGradient(Op):
@@ -193,6 +222,15 @@ class StopGradient(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the input's type."""
         return inputs[:1]
+
+    @property
+    def may_alias(self) -> bool:
+        """The same memory, if it lies so that it can be."""
+        return True
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Hands each element on."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +244,18 @@ class Full(Op):
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the type of that shape and dtype."""
         return (TensorType(self.shape, self.dtype),)
+
+    @property
+    def literal(self) -> float | None:
+        """The value, rounded to the dtype, where a kernel may hold it."""
+        if self.dtype not in FLOATS:
+            return None
+        value = rounded(self.value, self.dtype)
+        return value if is_ordinary(value, self.dtype) else None
+
+    def scalar(self, *inputs: TensorType) -> str | None:
+        """Hands its number on."""
+        return None if self.literal is None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +272,18 @@ class OneHot(Op):
     dtype: str = "float32"
     owner: str = "one_hot"
 
-    def check_values(self, labels: Any) -> None:
+    @property
+    def checks_values(self) -> bool:
+        """Labels are looked at."""
+        return True
+
+    def check_values(self, *arrays: Any) -> None:
         """Refuse labels outside `classes`.
 
         Raises:
             DataError: There is one.
         """
-        check_labels(f"{self.owner}: labels", labels, self.classes)
+        check_labels(f"{self.owner}: labels", arrays[0], self.classes)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the type `(n, classes)`."""
@@ -239,6 +294,21 @@ class OneHot(Op):
                 "  Convert them with .astype(numpy.int64)."
             )
         return (TensorType((*labels.shape, self.classes), self.dtype),)
+
+
+def extents(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the extents other than 1."""
+    return tuple(extent for extent in shape if extent != 1)
+
+
+def rounded(value: float, dtype: str) -> float:
+    """Returns the number of `dtype` that is nearest to `value`."""
+    if dtype == "float64" or not math.isfinite(value):
+        return value
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def check_labels(name: str, labels: Any, classes: int) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import ClassVar, Final
 
-from rot180.kernels._callspec import CallSpec
-from rot180.kernels._target import Target
-from rot180.runtime._call_ir import ENTRY, IMPORTS, TEAM_IMPORTS, entry_ir
+from rot180.codegen._call_ir import ENTRY, IMPORTS, TEAM_IMPORTS, entry_ir
+from rot180.program._callspec import CallSpec
+from rot180.program._target import Target
 from rot180.runtime._compiler import Library, compile_cached
 from rot180.runtime._python_symbols import python_symbols
 from rot180.runtime._team import team_symbols

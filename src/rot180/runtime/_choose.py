@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from rot180 import kernels
 from rot180.errors import CompileError
-from rot180.kernels import Sum, Target, Tile
+from rot180.program import Target
 from rot180.runtime import _cpu
-from rot180.runtime._bind import Bound
+
+if TYPE_CHECKING:
+    from rot180.program import Program
+    from rot180.schedules import Bound, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +121,17 @@ def force_target(name: str) -> Iterator[None]:
 
 def chosen(bound: Bound, target: Target) -> Tile | None:
     """The tile for a bound formula under the settings in force."""
-    if not isinstance(bound, Sum):
+    from rot180.program import Program
+
+    if not isinstance(bound, Program):
         return None
     found = candidates(bound, target)
     return found[min(_settings.schedule, len(found) - 1)]
 
 
 @lru_cache(maxsize=1024)
-def candidates(bound: Sum, target: Target) -> tuple[Tile, ...]:
+def candidates(bound: Program, target: Target) -> tuple[Tile, ...]:
     """The tiles among which to choose, the likely fastest first."""
-    return kernels.candidates(bound, target)
+    from rot180 import schedules
+
+    return schedules.candidates(bound, target)

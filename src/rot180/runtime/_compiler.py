@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 from rot180.errors import CompileError
-from rot180.kernels._target import Target
+from rot180.program._target import Target
 from rot180.runtime import _cpu
 from rot180.runtime._locks import fork_safe_lock
 from rot180.runtime._object_cache import ObjectCache, object_cache
@@ -188,7 +188,8 @@ def source_digest() -> str:
     The package itself is among it, for its version.
     """
     package, *_ = __name__.partition(".")
-    return digest_modules((package,), (f"{package}.kernels", f"{package}.runtime"))
+    rooms = ("program", "lower", "schedules", "codegen", "runtime")
+    return digest_modules((package,), tuple(f"{package}.{room}" for room in rooms))
 
 
 def digest_modules(modules: Iterable[str], packages: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rot180.errors import ArgumentError
-from rot180.kernels._target import Target
+from rot180.program._target import Target
 
 Family = Literal["avx512", "avx2", "neon", "baseline"]
 

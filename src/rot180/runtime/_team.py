@@ -15,11 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from rot180.errors import ArgumentError
-from rot180.runtime import _compiler, _cpu
-from rot180.runtime._memory_ir import ARENA_BYTES, ARENAS
-from rot180.runtime._python_symbols import python_symbols
-from rot180.runtime._team_ir import (
+from rot180.codegen._memory_ir import ARENA_BYTES, ARENAS
+from rot180.codegen._team_ir import (
     CONFIG_FIELDS,
     EXPORTS,
     IMPORTS,
@@ -27,6 +24,9 @@ from rot180.runtime._team_ir import (
     WORKER_BYTES,
     team_ir,
 )
+from rot180.errors import ArgumentError
+from rot180.runtime import _compiler, _cpu
+from rot180.runtime._python_symbols import python_symbols
 
 ENVIRONMENT = "ROT180_NUM_THREADS"
 # A worker, and a caller whose workers still compute, spins this long before it parks:

@@ -24,8 +24,7 @@ from helpers import (
 import rot180
 from benchmarks import _checkers_table, mutants
 from benchmarks.mutants import MUTANTS, Mutant, correct_columns, correct_taps
-from rot180 import ops
-from rot180.runtime import reference
+from rot180 import ops, reference
 
 BASES = {"taps": correct_taps, "columns": correct_columns}
 both = pytest.mark.parametrize("base", BASES.values(), ids=BASES)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 import rot180
-from rot180 import functional, ops, runtime
+from rot180 import functional, ops, reference, runtime
 from rot180.functional import _conv as module
 from rot180.ops import Window
-from rot180.runtime import reference
 
 Array = np.ndarray[Any, Any]
 rng = np.random.default_rng(0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rot180.kernels._callspec import ArrayArg, CallSpec, Count, Phase
+from rot180.program._callspec import ArrayArg, CallSpec, Count, Phase
 from rot180.runtime import _call, _cpu
 
 # Any job is run alone below SMALL and by the team above LARGE flops in all.

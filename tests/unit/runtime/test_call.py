@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rot180.codegen import _call_ir
 from rot180.errors import ArgumentError
-from rot180.kernels._callspec import ArrayArg, CallSpec, Count, Phase
-from rot180.runtime import _call, _call_ir, _compiler, _cpu
+from rot180.program._callspec import ArrayArg, CallSpec, Count, Phase
+from rot180.runtime import _call, _compiler, _cpu
 
 DENORMAL = np.float32(1e-40)
 BOTH = pytest.mark.parametrize("flops", [1.0, 1e6], ids=["small", "large"])

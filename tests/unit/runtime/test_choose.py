@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from helpers import child_environment, python
 
-from rot180 import kernels, ops, runtime
+from rot180 import autograd, ops, runtime, schedules
 from rot180.errors import ArgumentError
-from rot180.kernels import Pointwise, Sum
+from rot180.lower._ops import Operand, bind
 from rot180.ops import TensorType, Window
+from rot180.program import Program
 from rot180.runtime import _choose as choose
-from rot180.runtime._bind import Bound, Operand, bind
+from rot180.schedules import Bound, Pointwise
 
 WINDOW = Window.make("test", (3, 3), padding=1)
 CONV = ops.Conv(WINDOW, "channels_last", "y", (9, 7))
@@ -27,10 +28,10 @@ def bound(op: ops.Op, *types: TensorType) -> Bound:
 
 def test_the_best_is_chosen_and_another_can_be_forced() -> None:
     sum_ = bound(CONV, X, W)
-    assert isinstance(sum_, Sum)
+    assert isinstance(sum_, Program)
     target = choose.target()
     tiles = choose.candidates(sum_, target)
-    assert tiles == kernels.candidates(sum_, target)
+    assert tiles == schedules.candidates(sum_, target)
     assert choose.chosen(sum_, target) == tiles[0]
     for number, tile in enumerate(tiles):
         with runtime.force_schedule(number):
@@ -99,11 +100,11 @@ def test_every_candidate_gives_the_same_bits() -> None:
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(t.shape).astype("float32") for t in (X, W)]
     sum_ = bound(CONV, X, W)
-    assert isinstance(sum_, Sum)
+    assert isinstance(sum_, Program)
     results = []
     for number in range(len(choose.candidates(sum_, choose.target()))):
         with runtime.force_schedule(number):
-            results += runtime.run(CONV, *arrays)
+            results += autograd.run(CONV, *arrays)
     assert len(results) > 1
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])

@@ -168,7 +168,7 @@ def _raced(seconds: float) -> list[Any]:
     end = time.monotonic() + seconds
 
     def tracer(frame: Any, event: str, argument: object) -> Any:
-        return tracer if frame.f_code.co_filename.endswith("_execute.py") else None
+        return tracer if frame.f_code.co_filename.endswith("_run.py") else None
 
     def work(number: int) -> None:
         given = inputs[number % 2]

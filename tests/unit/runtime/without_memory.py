@@ -18,7 +18,8 @@ import llvmlite.binding as llvm
 import numpy as np
 
 import rot180
-from rot180.runtime import _memory_ir, force_reference
+from rot180.codegen import _memory_ir
+from rot180.runtime import force_reference
 from rot180.runtime._python_symbols import python_symbols
 
 MALLOC = """

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from rot180 import ops
+from rot180 import ops, reference
 from rot180.check.cases import BITS, CONV, HALF, IMPULSES, OUTPUTS, Case, numpy_dtype
 from rot180.check.subjects import Array
 from rot180.errors import ArgumentError
-from rot180.runtime import reference
 
 Operands = Mapping[str, Array]
 Shapes = Mapping[str, tuple[int, ...]]
