@@ -18,10 +18,12 @@ class Origin:
         layer: Its place in the network, such as `3.conv`; empty outside of one.
         pass_: `forward` in a function that is differentiated, `backward` in its
             gradient, empty elsewhere.
+        kind: What stands at that place, such as `Conv2d`.
     """
 
     layer: str = ""
     pass_: str = ""
+    kind: str = ""
 
 
 _current: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039
@@ -43,11 +45,11 @@ def noted(value: Origin) -> Iterator[None]:
 
 
 @contextmanager
-def inside(layer: str) -> Iterator[None]:
-    """What the block records comes from a layer of the one around it."""
+def inside(layer: str, kind: str) -> Iterator[None]:
+    """What the block records comes from a layer, of a kind, of the one around it."""
     outer = origin()
     path = f"{outer.layer}.{layer}" if outer.layer else layer
-    with noted(replace(outer, layer=path)):
+    with noted(replace(outer, layer=path, kind=kind)):
         yield
 
 

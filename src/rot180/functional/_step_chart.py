@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ def chart(plan: StepPlan) -> bytes:
     figure = Figure(figsize=(WIDTH, 1.9 + 0.3 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    _draw(axes, rows)
+    _draw(axes, rows, plan.kinds)
     is_measured = plan.measured is not None
     total = sum(kernel.seconds for kernel in plan.kernels)
     kind = "measured" if is_measured else "predicted"
@@ -59,15 +60,15 @@ def chart(plan: StepPlan) -> bytes:
     return image.getvalue()
 
 
-def _draw(axes: Axes, rows: Rows) -> None:
-    names = [name or "no layer" for name in rows]
+def _draw(axes: Axes, rows: Rows, kinds: Mapping[str, str]) -> None:
+    names = [f"{name} {kinds.get(name, '')}".strip() or "no layer" for name in rows]
     left = [0.0] * len(rows)
     for pass_, colour in COLOURS.items():
         widths = [row[pass_] * 1e3 for row in rows.values()]
         axes.barh(range(len(rows)), widths, left=left, color=colour, label=pass_)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.set_yticks(range(len(rows)), names)
-    axes.set_xlim(0, 1.04 * max(left))
+    axes.set_xlim(0, 1.04 * max(left) or 1.0)
     axes.invert_yaxis()  # the first layer stands above
     axes.set_xlabel("ms", fontsize=POINTS)
     axes.tick_params(labelsize=POINTS)

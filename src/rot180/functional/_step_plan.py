@@ -98,6 +98,7 @@ class StepPlan:
         kernels: In the order in which they run.
         arena_bytes: Size of the memory that temporaries share.
         peak_bytes: Of temporaries and results, the most that live at once.
+        kinds: What each layer is, such as `Conv2d`, in the order of the forward pass.
     """
 
     name: str
@@ -106,9 +107,9 @@ class StepPlan:
     kernels: tuple[Kernel, ...]
     arena_bytes: int
     peak_bytes: int
+    kinds: dict[str, str]
     _compiled: autograd.Compiled = field(compare=False)
     _numbers: tuple[int, ...] = field(compare=False)
-    _places: dict[str, int] = field(compare=False)  # of layers, in order
 
     @property
     def multiply_adds(self) -> int:
@@ -155,7 +156,7 @@ class StepPlan:
         They are measured ones if there are any.
         """
         layers = {kernel.layer for kernel in self.kernels}
-        order = sorted(layers, key=lambda layer: self._places.get(layer, 0))
+        order = [layer for layer in self.kinds if layer in layers]
         found = {layer: dict.fromkeys(PASSES, 0.0) for layer in order}
         for kernel in self.kernels:
             found[kernel.layer][kernel.pass_] += kernel.seconds
@@ -174,7 +175,10 @@ class StepPlan:
             "bytes_moved": self.bytes_moved,
             "predicted_seconds": self.predicted,
             "measured_seconds": self.measured,
-            "by_layer": self.by_layer(),
+            "layers": [
+                {"layer": layer, "kind": self.kinds[layer], "seconds": seconds}
+                for layer, seconds in self.by_layer().items()
+            ],
             "kernels": [kernel.to_dict() for kernel in self.kernels],
         }
 
@@ -230,9 +234,9 @@ def step_plan(function: Callable[..., Any], *args: Any, **named: Any) -> StepPla
         kernels=tuple(kernel for _, kernel in pairs),
         arena_bytes=compiled.arena_bytes,
         peak_bytes=compiled.peak_bytes(),
+        kinds=_kinds(steps),
         _compiled=compiled,
         _numbers=tuple(number for number, _ in pairs),
-        _places=_places(steps),
     )
 
 
@@ -241,17 +245,20 @@ def is_moving(op: ops.Op) -> bool:
     return isinstance(op, ops.Reshape | ops.Identity | ops.StopGradient | ops.Full)
 
 
-def _places(steps: Sequence[autograd.Described]) -> dict[str, int]:
-    """Where layers stand in the forward pass, by their last op there; "" is the end.
+def _kinds(steps: Sequence[autograd.Described]) -> dict[str, str]:
+    """The layers by their last op of the forward pass; what is in none comes last.
 
     Their first ops may be those of an enclosing trace, as updates of state are.
     """
+    kinds: dict[str, str] = {}
     last: dict[str, int] = {}
     for part in (part for step in steps for part in step.parts):
-        if part.origin.pass_ != BACKWARD:
-            layer = part.origin.layer
-            last[layer] = max(last.get(layer, 0), part.number)
-    return last | {"": 1 + max(last.values(), default=0)}
+        layer = part.origin.layer
+        kinds[layer] = part.origin.kind
+        forward = 0 if part.origin.pass_ == BACKWARD else part.number
+        last[layer] = max(last.get(layer, 0), forward)
+    order = sorted(kinds, key=lambda layer: (not layer, last[layer]))
+    return {layer: kinds[layer] for layer in order} | {"": ""}
 
 
 class _Sorter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _LONGEST: Final = 48  # of the last column
 
 def table(plan: StepPlan) -> str:
     """What the step comes to in four lines, then a line for each kernel."""
-    rows = [_HEADS, *(_row(kernel) for kernel in plan.kernels)]
+    rows = [_HEADS, *(_row(kernel, plan.kinds) for kernel in plan.kernels)]
     kept = [i for i in range(len(_HEADS)) if i != 7 or plan.measured is not None]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
     lines = ["  ".join(_cell(row[i], i, widths[i]) for i in kept) for row in rows]
@@ -48,10 +49,10 @@ def _summary(plan: StepPlan) -> list[str]:
     ]
 
 
-def _row(kernel: Kernel) -> tuple[str, ...]:
+def _row(kernel: Kernel, kinds: Mapping[str, str]) -> tuple[str, ...]:
     measured = kernel.measured
     return (
-        kernel.layer or "-",
+        f"{kernel.layer} {kinds[kernel.layer]}" if kernel.layer else "-",
         kernel.pass_,
         kernel.name,
         " ".join(str(kind) for kind in kernel.outputs[:1])

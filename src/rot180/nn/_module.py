@@ -220,7 +220,7 @@ class Scope:
                 "  Store it as an attribute of that module in __init__."
             )
         try:
-            with autograd.inside(name):
+            with autograd.inside(name, type(child).__name__):
                 y, state = child.apply(
                     self._params.get(name, {}),
                     self.new_state.get(name, {}),

@@ -51,22 +51,26 @@ def _origins(steps: list[Described], label: str) -> set[Origin]:
 def test_ops_remember_layer_and_pass(steps: list[Described]) -> None:
     """Through composite ops, groups and the replay of an inner trace."""
     assert _origins(steps, "conv") == {
-        Origin("0.0", "forward"),
-        Origin("2", "forward"),
+        Origin("0.0", "forward", "Conv2d"),
+        Origin("2", "forward", "Linear"),
     }
     assert _origins(steps, "conv_weight_grad") == {
-        Origin("0.0", "backward"),
-        Origin("2", "backward"),
+        Origin("0.0", "backward", "Conv2d"),
+        Origin("2", "backward", "Linear"),
     }
-    assert Origin("0.1", "forward") in _origins(steps, "sqrt")
+    assert Origin("0.1", "forward", "BatchNorm2d") in _origins(steps, "sqrt")
     assert _origins(steps, "log_softmax") == {Origin("", "forward")}
 
 
 def test_what_a_step_computes_is_what_was_recorded(steps: list[Described]) -> None:
     relu = next(
-        s for s in steps if Origin("0.2", "forward") in {p.origin for p in s.parts}
+        s
+        for s in steps
+        if Origin("0.2", "forward", "ReLU") in {p.origin for p in s.parts}
     )
-    assert Origin("0.1", "forward") in {part.origin for part in relu.parts}
+    assert Origin("0.1", "forward", "BatchNorm2d") in {
+        part.origin for part in relu.parts
+    }
     assert all(step.parts for step in steps)
 
 

@@ -118,6 +118,9 @@ def test_json_has_all_of_it(plan: StepPlan) -> None:
     assert read["predicted_seconds"] == plan.predicted > 0
     assert read["measured_seconds"] is None
     first = read["kernels"][0]
+    layers = {row["layer"]: row["kind"] for row in read["layers"]}
+    assert layers["1"] == "Residual"
+    assert layers["1.bn"] == "BatchNorm2d"
     assert {"kernel", "layer", "pass", "fused", "inputs", "outputs"} <= first.keys()
 
 
