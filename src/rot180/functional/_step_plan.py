@@ -165,7 +165,7 @@ class StepPlan:
     def to_dict(self) -> dict[str, Any]:
         """Returns all of it, as JSON has it."""
         return {
-            "version": 1,
+            "format": 1,
             "name": self.name,
             "target": self.target.name,
             "threads": self.threads,

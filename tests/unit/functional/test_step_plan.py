@@ -2,9 +2,11 @@
 
 import html
 import json
+import re
 import sys
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 import rot180
 from rot180 import functional, nn, train
-from rot180.errors import ArgumentError, MissingPackageError, ShapeError
+from rot180.errors import ArgumentError, DataError, MissingPackageError, ShapeError
 from rot180.functional._step_chart import MOST, OTHERS, bars
 from rot180.functional._step_plan import PASSES, StepPlan
 
@@ -124,6 +126,18 @@ def test_json_has_all_of_it(plan: StepPlan) -> None:
     assert {"kernel", "layer", "pass", "fused", "inputs", "outputs"} <= first.keys()
 
 
+def test_every_key_of_the_json_is_documented(plan: StepPlan) -> None:
+    page = Path(__file__).parents[3] / "docs/reference/plan-json.md"
+    documented = set(re.findall(r"`(\w+)`", page.read_text(encoding="utf-8")))
+    assert _keys(plan.to_dict()) <= documented
+
+
+def _keys(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(_keys, value.values()))
+    return set[str]().union(*map(_keys, value)) if isinstance(value, list) else set()
+
+
 def test_the_table_has_a_line_for_each_kernel(plan: StepPlan) -> None:
     lines = repr(plan).splitlines()
     assert lines[0].startswith(f"step: {len(plan.kernels)} kernels for ")
@@ -193,3 +207,19 @@ def test_deep_networks_fit_into_a_chart(inner: int) -> None:
     assert "39" in shown or "39.0" in shown
     total = sum(sum(row.values()) for row in rows.values())
     assert sum(sum(row.values()) for row in shown.values()) == pytest.approx(total)
+
+
+def test_labels_are_looked_at_when_a_step_is_measured() -> None:
+    step, (params, state, slots, images, _) = _step(train.SGD(0.1))
+    with pytest.raises(DataError, match="label 9 is out of range"):
+        rot180.plan(step, params, state, slots, images, LABELS + 6, measure=True)
+
+
+def test_gradients_of_gradients_are_backward() -> None:
+    def penalty(w: Any) -> Any:
+        inner = rot180.grad(lambda w: (rot180.conv(IMAGES, w) ** 2).sum())
+        return (inner(w) ** 2).sum()
+
+    plan = rot180.plan(rot180.grad(penalty), np.ones((2, 1, 3, 3), np.float32))
+    assert {kernel.pass_ for kernel in plan.kernels} == {"forward", "backward"}
+    assert plan.kernels[-1].pass_ == "backward"
