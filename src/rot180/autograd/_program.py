@@ -11,6 +11,7 @@ from rot180.autograd._graph import Graph, Node
 from rot180.autograd._groups import grouped
 from rot180.autograd._layout import Order, orders
 from rot180.autograd._memory import Plan, owners, plan
+from rot180.autograd._origin import noted
 from rot180.autograd._recycled import Recycled, recyclable
 from rot180.autograd._run import generation, run, run_call, run_placed
 from rot180.autograd._tensor import Tensor, lift
@@ -145,8 +146,7 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
 
     The graph holds no tensors of another trace.
     """
-    while any(node.op.is_composite for node in graph.nodes):
-        graph, inputs, results = _expanded(graph, inputs, results)
+    graph, inputs, results = simplified(graph, inputs, results)
     nodes = grouped(graph.needed_for(results), graph.types, results)
     constants, nodes = _constants(nodes, keep={*results})
     read = {number for node in nodes for number in node.inputs} | {*results}
@@ -170,6 +170,15 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
         ),
         arguments=tuple((*step.outputs, *step.inputs) for step in steps),
     )
+
+
+def simplified(
+    graph: Graph, inputs: Sequence[int], results: Sequence[int]
+) -> tuple[Graph, Sequence[int], Sequence[int]]:
+    """Returns the same computation without composite ops."""
+    while any(node.op.is_composite for node in graph.nodes):
+        graph, inputs, results = _expanded(graph, inputs, results)
+    return graph, inputs, results
 
 
 def _copied(owner: Mapping[int, int], results: Sequence[int]) -> tuple[int, ...]:
@@ -266,10 +275,11 @@ def _replay(
     for node in graph.needed_for(results):
         operands = [Tensor(host, lift(host, known[i])) for i in node.inputs]
         outputs: Sequence[Any]
-        if expand and node.op.is_composite:
-            outputs = node.op.expand(*operands)
-        else:
-            numbers = host.add(node.op, tuple(t.number for t in operands))
-            outputs = [Tensor(host, number) for number in numbers]
+        with noted(graph.origins[node.outputs[0]]):
+            if expand and node.op.is_composite:
+                outputs = node.op.expand(*operands)
+            else:
+                numbers = host.add(node.op, tuple(t.number for t in operands))
+                outputs = [Tensor(host, number) for number in numbers]
         known |= zip(node.outputs, outputs, strict=True)
     return [known[number] for number in results]
