@@ -26,8 +26,8 @@ CACHE_SIZE: Final = 512
 # One for all jitted functions, as it is held for a look-up alone.
 _lock = runtime.fork_safe_lock()
 
-
 _RESULT: Final = object()
+_ARRAYS: Final = (np.ndarray, np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +173,12 @@ def _paths(function: Callable[..., Any], args: Any, named: Any) -> list[str]:
 
 
 def is_array(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray | np.generic)
+    return isinstance(leaf, _ARRAYS)
 
 
 def converted(leaf: Any) -> Any:
     """What converts to an array, converted: as it may change, it is no constant."""
-    if is_array(leaf) and not isinstance(leaf, np.ndarray):
+    if type(leaf) is np.ndarray or isinstance(leaf, np.generic):
         return leaf
     if hasattr(type(leaf), "__array__"):
         return runtime.plain_array(leaf)
@@ -186,7 +186,7 @@ def converted(leaf: Any) -> Any:
 
 
 def _key(leaf: Any) -> Hashable:
-    if isinstance(leaf, np.ndarray | np.generic):
+    if isinstance(leaf, _ARRAYS):
         return leaf.shape, leaf.dtype.char
     if isinstance(leaf, float):
         return type(leaf), leaf.hex()  # -0.0 equals 0.0 and is another constant

@@ -12,7 +12,7 @@ from rot180.autograd._jit import converted, is_array, trace_call
 from rot180.autograd._memory import owners
 from rot180.autograd._origin import Origin
 from rot180.autograd._program import Program, Step, prepare, simplified
-from rot180.autograd._run import run_call, run_placed
+from rot180.autograd._run import run_placed
 from rot180.autograd._tree import tree_flatten
 from rot180.errors import ArgumentError
 from rot180.ops import Op, TensorType
@@ -136,7 +136,6 @@ class _Timed:
 
     def __init__(self, program: Program, arrays: Sequence[Array]) -> None:
         self.program, self.arrays = program, arrays
-        self._calls: dict[int, Any] = {}
         self._results: dict[int, Array] = {}  # of the round before, to be written again
 
     def once(self, places: Sequence[Array | None]) -> list[float]:
@@ -147,19 +146,14 @@ class _Timed:
             known[number] = value
         for number, value in self._results.items():
             known[number] = value
-        return [self._timed(n, s, known) for n, s in enumerate(self.program.steps)]
+        return [self._timed(step, known) for step in self.program.steps]
 
-    def _timed(self, number: int, step: Step, known: list[Any]) -> float:
+    def _timed(self, step: Step, known: list[Any]) -> float:
         arrays = tuple([known[i] for i in step.inputs])
         places = tuple([known[i] for i in step.outputs])
-        call = self._calls.get(number)
         begun = time.perf_counter()
-        if call is None:
-            outputs, call = run_placed(step.op, arrays, step.orders, places)
-        else:
-            outputs = run_call(call, arrays, step.orders, places)
+        outputs, call = run_placed(step.op, arrays, step.orders, places)
         seconds = time.perf_counter() - begun
-        self._calls[number] = call
         known_outputs = zip(step.outputs, outputs, strict=True)
         for output, value in known_outputs:
             known[output] = value
