@@ -108,7 +108,7 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **named)  # part of the enclosing trace
         leaves = [converted(leaf) for leaf in leaves]
         key = (treedef, tuple(map(_key, leaves)))
-        arrays = [leaf for leaf in leaves if is_array(leaf)]
+        arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
         with _lock:
             traced = traces.get(key)
             if traced is not None:
