@@ -27,7 +27,7 @@ ADAPTERS = "check/adapters/"
 FRAMEWORKS = {"convnet", "jax", "onnx", "scipy", "torch"}
 # Optional packages, imported when used, and the only files that may use them.
 OPTIONAL = {
-    "matplotlib": "train/",
+    "matplotlib": ("train/", "functional/_step_chart.py"),
     "starlette": "explain/",
     **dict.fromkeys(FRAMEWORKS, ADAPTERS),
 }

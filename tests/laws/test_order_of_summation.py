@@ -11,6 +11,7 @@ from programs import Case, conv_case, family
 from rot180 import ops, runtime, schedules
 from rot180.autograd import run
 from rot180.ops import TensorType, Window
+from rot180.program._nodes import Alloc, walk
 
 
 def window(*kernel: int, **settings: object) -> Window:
@@ -46,6 +47,12 @@ LONG = {
     "bias": Case(
         "b", ops.ChannelSum("channels_first"), (TensorType((3, 5, 17, 9), "float64"),)
     ),
+    "bias, whole vectors": Case(
+        "b", ops.ChannelSum("channels_last"), (TensorType((3, 37, 9, 8), "float64"),)
+    ),
+    "bias, parts of vectors": Case(
+        "b", ops.ChannelSum("channels_last"), (TensorType((3, 37, 9, 7), "float64"),)
+    ),
 }  # fmt: skip
 
 
@@ -61,3 +68,11 @@ def test_every_schedule_gives_the_bits_of_the_plain_program(name: str) -> None:
             with runtime.force_schedule(number):
                 (found,) = run(case.op, *arrays)
             np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_sum_over_images_copies_nothing_that_lies_in_whole_vectors() -> None:
+    case, target = LONG["bias, whole vectors"], family("baseline")
+    tile = schedules.candidates(case.plain, target)[0]
+    program = schedules.schedule(case.plain, tile, target)
+    names = {s.buffer.name for s in walk(program.body) if isinstance(s, Alloc)}
+    assert not any(name.startswith("rows_") for name in names)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from rot180 import train
+from rot180 import nn, train
 from rot180.cli import main
 
 
@@ -136,3 +136,61 @@ def test_help_names_the_commands_and_teaches_their_options() -> None:
     for option in ("epochs", "batch-size", "lr", "seed", "threads", "out"):
         assert f"--{option}" in text
     assert "rot180 train --seed 1" in text
+
+
+def test_train_profile_writes_where_a_steps_time_goes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="draws profile.png")
+    result = _profiled(tmp_path)
+    assert result.exit_code == 0, result.output
+    said = next(x for x in result.output.splitlines() if x.startswith("profile of"))
+    assert "profile.txt, profile.json, profile.png" in said
+    text = (tmp_path / "profile.txt").read_text()
+    read = json.loads((tmp_path / "profile.json").read_text())
+    assert text.startswith(f"step: {len(read['kernels'])} kernels")
+    assert "measured us" in text
+    assert read["measured_seconds"] > 0
+    assert {kernel["pass"] for kernel in read["kernels"]} == {
+        "forward",
+        "backward",
+        "update",
+    }
+    assert (tmp_path / "profile.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_profile_without_matplotlib_is_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = _profiled(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "no profile.png without matplotlib: pip install 'rot180[plot]'" in (
+        result.output
+    )
+    found = sorted(path.name for path in tmp_path.glob("profile.*"))
+    assert found == ["profile.json", "profile.txt"]
+
+
+def test_a_folder_with_a_profile_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text("{}")
+    result = _profiled(tmp_path)
+    assert result.exit_code == 2
+    assert "holds a run already" in result.output
+
+
+def test_a_profile_changes_nothing_that_is_learnt() -> None:
+    settings = train.Settings(epochs=1, batch_size=512)
+    weights = []
+    for is_profiled in (False, True):
+        trainer = train.Trainer(nn.models.DigitsNet(4), train.data.digits(), settings)
+        if is_profiled:
+            assert trainer.plan(measure=True).measured
+        trainer.run_epoch()
+        weights.append(trainer.state_dict())
+    for name, array in weights[0].items():
+        np.testing.assert_array_equal(array, weights[1][name])
+
+
+def _profiled(out: Path) -> Result:
+    options = ("--epochs", "1", "--batch-size", "512", "--out", str(out))
+    return _run("train", "--profile", *options)

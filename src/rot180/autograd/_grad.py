@@ -6,6 +6,7 @@ from typing import Any
 
 from rot180 import ops
 from rot180.autograd._graph import Graph
+from rot180.autograd._origin import BACKWARD, FORWARD, during
 from rot180.autograd._program import evaluate
 from rot180.autograd._tensor import Tensor, as_array, lift
 from rot180.autograd._tree import (
@@ -72,7 +73,8 @@ def value_and_grad(
         graph = Graph()
         inputs = [graph.new_input(ops.type_of(leaf)) for leaf in leaves]
         traced = tree_unflatten(treedef, [Tensor(graph, i) for i in inputs])
-        returned = function(traced, *rest, **named)
+        with during(FORWARD):
+            returned = function(traced, *rest, **named)
         value, aux = _split(returned) if has_aux else (returned, None)
         number = _scalar(graph, value)
         gradients = pull(graph, number, inputs)
@@ -107,8 +109,9 @@ def pull(graph: Graph, result: int, inputs: Sequence[int]) -> list[int]:
             continue
         operands = [Tensor(graph, i) for i in node.inputs]
         outputs = [Tensor(graph, i) for i in node.outputs]
-        pulled = node.op.pullback(given, operands, outputs, needs)
-        _accumulate(cotangents, node.op, operands, needs, pulled)
+        with during(BACKWARD, graph.origins[node.outputs[0]]):
+            pulled = node.op.pullback(given, operands, outputs, needs)
+            _accumulate(cotangents, node.op, operands, needs, pulled)
     return [_gradient(graph, i, cotangents.get(i)) for i in inputs]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rot180 import ops
+from rot180.autograd._origin import Origin, origin
 from rot180.ops import Op, TensorType
 
 _serials = itertools.count()
@@ -32,6 +33,7 @@ class Graph:
         nodes: The steps, each after those it depends on.
         types: Shape and dtype of each value.
         captures: The captured arrays and outer tensors, by value number.
+        origins: Where what nodes compute comes from, by value number.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.types: list[TensorType] = []
         self.captures: dict[int, Any] = {}
+        self.origins: dict[int, Origin] = {}
         self._captured: dict[Hashable, int] = {}
         self._recorded: dict[Hashable, tuple[int, ...]] = {}
 
@@ -71,6 +74,7 @@ class Graph:
         outputs = tuple(self.new_input(kind) for kind in kinds)
         self.nodes.append(Node(op, inputs, outputs))
         self._recorded[key] = outputs
+        self.origins |= dict.fromkeys(outputs, origin())
         return outputs
 
     @property

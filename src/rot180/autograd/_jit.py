@@ -26,8 +26,8 @@ CACHE_SIZE: Final = 512
 # One for all jitted functions, as it is held for a look-up alone.
 _lock = runtime.fork_safe_lock()
 
-
 _RESULT: Final = object()
+_ARRAYS: Final = (np.ndarray, np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ def jit(function: Callable[..., Any]) -> Callable[..., Any]:
         leaves, treedef = tree_flatten((args, named))
         if any(map(ops.is_traced, leaves)):
             return function(*args, **named)  # part of the enclosing trace
-        leaves = [_converted(leaf) for leaf in leaves]
+        leaves = [converted(leaf) for leaf in leaves]
         key = (treedef, tuple(map(_key, leaves)))
-        arrays = [leaf for leaf in leaves if _is_array(leaf)]
+        arrays = [leaf for leaf in leaves if isinstance(leaf, _ARRAYS)]
         with _lock:
             traced = traces.get(key)
             if traced is not None:
@@ -131,7 +131,7 @@ def trace_call(function: Callable[..., Any], *args: Any, **named: Any) -> _Trace
     """Returns the recording of one call."""
     check_callable("trace", function)
     leaves, treedef = tree_flatten((args, named))
-    return _trace(function, treedef, [_converted(leaf) for leaf in leaves])
+    return _trace(function, treedef, [converted(leaf) for leaf in leaves])
 
 
 def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) -> _Trace:
@@ -139,7 +139,7 @@ def _trace(function: Callable[..., Any], treedef: TreeDef, leaves: list[Any]) ->
     inputs = []
     arguments = []
     for leaf in leaves:
-        if _is_array(leaf):
+        if is_array(leaf):
             inputs.append(graph.new_input(_type_of(leaf, function, treedef, leaves)))
             leaf = Tensor(graph, inputs[-1])
         arguments.append(leaf)
@@ -172,13 +172,13 @@ def _paths(function: Callable[..., Any], args: Any, named: Any) -> list[str]:
     return [path for name, tree in pairs for path in leaf_paths(tree, name)]
 
 
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray | np.generic)
+def is_array(leaf: Any) -> bool:
+    return isinstance(leaf, _ARRAYS)
 
 
-def _converted(leaf: Any) -> Any:
+def converted(leaf: Any) -> Any:
     """What converts to an array, converted: as it may change, it is no constant."""
-    if _is_array(leaf) and not isinstance(leaf, np.ndarray):
+    if type(leaf) is np.ndarray or isinstance(leaf, np.generic):
         return leaf
     if hasattr(type(leaf), "__array__"):
         return runtime.plain_array(leaf)
@@ -186,7 +186,7 @@ def _converted(leaf: Any) -> Any:
 
 
 def _key(leaf: Any) -> Hashable:
-    if isinstance(leaf, np.ndarray | np.generic):
+    if isinstance(leaf, _ARRAYS):
         return leaf.shape, leaf.dtype.char
     if isinstance(leaf, float):
         return type(leaf), leaf.hex()  # -0.0 equals 0.0 and is another constant

@@ -1,8 +1,9 @@
 """A graph made ready to run: the steps that matter, and when each value is dropped."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from rot180.autograd._graph import Graph, Node
 from rot180.autograd._groups import grouped
 from rot180.autograd._layout import Order, orders
 from rot180.autograd._memory import Plan, owners, plan
+from rot180.autograd._origin import noted
 from rot180.autograd._recycled import Recycled, recyclable
-from rot180.autograd._run import generation, run, run_call, run_placed
+from rot180.autograd._run import empty, generation, run, run_placed
 from rot180.autograd._tensor import Tensor, lift
 from rot180.ops import Op
 from rot180.runtime import Call
@@ -38,17 +40,54 @@ class Step:
     is_placed: bool
 
 
+class Ready(NamedTuple):
+    """A step as a run needs it, once its compiled call is known.
+
+    A step without one, such as a view, has no `entry`.
+
+    Attributes:
+        entry: Runs the kernel.
+        arguments: Finds outputs and inputs among the values.
+        items: The kernel's run-time number.
+        made: Number, shape, dtype and order of outputs that do not lie in the arena.
+        dead: As of the step.
+        step: What it was made of.
+    """
+
+    entry: Callable[..., None] | None
+    arguments: Callable[[list[Any]], Iterable[Any]]
+    items: int
+    made: tuple[tuple[int, tuple[int, ...], np.dtype[Any], Order | None], ...]
+    dead: tuple[int, ...]
+    step: Step
+
+
+def _ready(step: Step, call: Call | None) -> Ready:
+    numbers = (*step.outputs, *step.inputs)
+    arguments = itemgetter(*numbers)
+    if call is None or len(numbers) == 1:
+        return Ready(None, arguments, 0, (), step.dead, step)
+    made = tuple(
+        (number, shape, dtype, order)
+        for number, (shape, dtype), order in zip(
+            step.outputs, call.outputs, step.orders, strict=True
+        )
+        if not step.is_placed
+    )
+    return Ready(call.entry, arguments, call.count, made, step.dead, step)
+
+
 class Calls:
     """The compiled calls of a program's steps, for a few kinds of inputs."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, list[Call | None]] = {}
+        self._known: dict[Hashable, list[Ready]] = {}
 
-    def get(self, key: Hashable) -> list[Call | None] | None:
+    def get(self, key: Hashable) -> list[Ready] | None:
         """The calls for inputs of a kind, None if there are none yet."""
         return self._known.get(key)
 
-    def remember(self, key: Hashable, calls: list[Call | None]) -> None:
+    def remember(self, key: Hashable, calls: list[Ready]) -> None:
         """Keep calls; start afresh when there are too many."""
         if len(self._known) >= _KINDS:
             self._known = {}
@@ -69,7 +108,6 @@ class Program:
             capture or another result.
         memory: Where the temporaries lie.
         recycled: Results of earlier runs that are free again.
-        arguments: What the compiled call of each step takes.
         calls: What the steps come to.
     """
 
@@ -81,7 +119,6 @@ class Program:
     copied: tuple[int, ...]
     memory: Plan
     recycled: Recycled
-    arguments: tuple[tuple[int, ...], ...]
     calls: Calls = field(default_factory=Calls)
 
     def __call__(self, *arrays: Any) -> list[Any]:
@@ -104,10 +141,10 @@ class Program:
         key = generation(), kinds
         calls = self.calls.get(key)
         if calls is None:
-            found = [_step(known, step, None) for step in self.steps]
+            found = [_ready(step, _step(known, step)) for step in self.steps]
             self.calls.remember(key, found)
         else:  # the types of all values follow from those of the inputs
-            self._again(known, calls)
+            _again(known, calls)
         for number in self.recycled.numbers:
             self.recycled.give(number, known[number])
         wanted = [known[number] for number in self.results]
@@ -115,24 +152,26 @@ class Program:
             wanted[position] = np.array(wanted[position], order="C")
         return wanted
 
-    def _again(self, known: list[Any], calls: Sequence[Call | None]) -> None:
-        for step, arguments, call in zip(
-            self.steps, self.arguments, calls, strict=True
-        ):
-            if call is not None and step.is_placed:
-                call.entry(*[known[i] for i in arguments], call.count)
-            else:
-                _step(known, step, call)
+
+def _again(known: list[Any], calls: Sequence[Ready]) -> None:
+    """Run steps whose calls are known: no function of ours is called for one."""
+    for entry, arguments, items, made, dead, step in calls:
+        if entry is None:
+            _step(known, step)
+            continue
+        for number, shape, dtype, order in made:
+            if known[number] is None:
+                known[number] = empty(shape, dtype, order)
+        entry(*arguments(known), items)
+        for number in dead:
+            known[number] = None
 
 
-def _step(known: list[Any], step: Step, call: Call | None) -> Call | None:
+def _step(known: list[Any], step: Step) -> Call | None:
     """Run one step; returns the call that it comes to."""
     arrays = tuple([known[i] for i in step.inputs])
     places = tuple([known[i] for i in step.outputs])
-    if call is None:
-        outputs, call = run_placed(step.op, arrays, step.orders, places)
-    else:
-        outputs = run_call(call, arrays, step.orders, places)
+    outputs, call = run_placed(step.op, arrays, step.orders, places)
     for number, value in zip(step.outputs, outputs, strict=True):
         known[number] = value
     for number in step.dead:
@@ -145,8 +184,7 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
 
     The graph holds no tensors of another trace.
     """
-    while any(node.op.is_composite for node in graph.nodes):
-        graph, inputs, results = _expanded(graph, inputs, results)
+    graph, inputs, results = simplified(graph, inputs, results)
     nodes = grouped(graph.needed_for(results), graph.types, results)
     constants, nodes = _constants(nodes, keep={*results})
     read = {number for node in nodes for number in node.inputs} | {*results}
@@ -168,8 +206,16 @@ def prepare(graph: Graph, inputs: Sequence[int], results: Sequence[int]) -> Prog
         recycled=Recycled(
             i for i in recyclable(results, inputs, graph.types) if owner.get(i) == i
         ),
-        arguments=tuple((*step.outputs, *step.inputs) for step in steps),
     )
+
+
+def simplified(
+    graph: Graph, inputs: Sequence[int], results: Sequence[int]
+) -> tuple[Graph, Sequence[int], Sequence[int]]:
+    """Returns the same computation without composite ops."""
+    while any(node.op.is_composite for node in graph.nodes):
+        graph, inputs, results = _expanded(graph, inputs, results)
+    return graph, inputs, results
 
 
 def _copied(owner: Mapping[int, int], results: Sequence[int]) -> tuple[int, ...]:
@@ -266,10 +312,11 @@ def _replay(
     for node in graph.needed_for(results):
         operands = [Tensor(host, lift(host, known[i])) for i in node.inputs]
         outputs: Sequence[Any]
-        if expand and node.op.is_composite:
-            outputs = node.op.expand(*operands)
-        else:
-            numbers = host.add(node.op, tuple(t.number for t in operands))
-            outputs = [Tensor(host, number) for number in numbers]
+        with noted(graph.origins[node.outputs[0]]):
+            if expand and node.op.is_composite:
+                outputs = node.op.expand(*operands)
+            else:
+                numbers = host.add(node.op, tuple(t.number for t in operands))
+                outputs = [Tensor(host, number) for number in numbers]
         known |= zip(node.outputs, outputs, strict=True)
     return [known[number] for number in results]

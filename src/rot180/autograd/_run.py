@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ def _results(call: Call, orders: Orders, places: Places) -> tuple[Array, ...]:
         return tuple([np.empty(shape, dtype) for shape, dtype in call.outputs])
     return tuple(
         [
-            _empty(shape, dtype, order) if place is None else place
+            empty(shape, dtype, order) if place is None else place
             for (shape, dtype), order, place in zip(
                 call.outputs, orders, places, strict=True
             )
@@ -103,7 +103,8 @@ def _results(call: Call, orders: Orders, places: Places) -> tuple[Array, ...]:
     )
 
 
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
+    """A new array whose axes lie in memory in an order, None for row by row."""
     if order is None:
         return np.empty(shape, dtype)
     lying: Array = np.empty([shape[axis] for axis in order], dtype)
@@ -128,22 +129,13 @@ def run_placed(
         places: for each result an array that may take it, or None.
 
     Returns:
-        the results, and the compiled call if it may be made again, by `run_call`, on
-        arrays of the same types.
+        the results, and the compiled call if it may be made again on arrays of the same
+        types.
     """
     op.check_values(*arrays)
     results = _run(op, arrays, orders, places)
     call = None if op.checks_values else _calls.get(_call_key(op, arrays, orders))
     return results, call
-
-
-def run_call(
-    call: Call, arrays: Sequence[Array], orders: Orders, places: Places
-) -> tuple[Array, ...]:
-    """As `run_placed`, by a call that it found on arrays of the same types."""
-    results = _results(call, orders, places)
-    call.entry(*results, *arrays, call.count)
-    return results
 
 
 def generation() -> int:

@@ -1,7 +1,7 @@
 """Trees: arrays held in dictionaries, lists, tuples and `None`, nested at will."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rot180.errors import ArgumentError
@@ -20,10 +20,18 @@ class TreeDef:
     names: tuple[Any, ...] = ()
     factory: type | None = None
 
-    @property
-    def leaves(self) -> int:
-        """How many leaves a tree of this structure has."""
-        return 1 if self.kind == "leaf" else sum(c.leaves for c in self.children)
+    leaves: int = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        leaves = sum([child.leaves for child in self.children])
+        inner = tuple([child._hash for child in self.children])
+        key = hash((self.kind, inner, self.names, self.factory))
+        object.__setattr__(self, "leaves", leaves or int(self.kind == "leaf"))
+        object.__setattr__(self, "_hash", key)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 _LEAF = TreeDef("leaf")
@@ -53,12 +61,12 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     if tree is None:
         return _NONE
     if isinstance(tree, dict):
-        children = tuple(_flatten(child, leaves) for child in tree.values())
+        children = tuple([_flatten(child, leaves) for child in tree.values()])
         return TreeDef("dict", children, tuple(tree))
     if isinstance(tree, list):
-        return TreeDef("list", tuple(_flatten(child, leaves) for child in tree))
+        return TreeDef("list", tuple([_flatten(child, leaves) for child in tree]))
     if isinstance(tree, tuple):
-        children = tuple(_flatten(child, leaves) for child in tree)
+        children = tuple([_flatten(child, leaves) for child in tree])
         if hasattr(tree, "_fields"):
             return TreeDef("namedtuple", children, factory=type(tree))
         return TreeDef("tuple", children)

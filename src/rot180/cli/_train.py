@@ -70,6 +70,12 @@ __all__ = ["train"]
     help="Folder for metrics.jsonl, model.safetensors and curves.png; one that holds "
     "a run already is refused.  [default: a new folder under runs]",
 )
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Measure each kernel of a step first, and write where the time goes: "
+    "profile.txt, profile.json and, with matplotlib, profile.png.",
+)
 def train(
     epochs: int,
     batch_size: int,
@@ -77,6 +83,7 @@ def train(
     seed: int,
     threads: int | None,
     out: Path | None,
+    profile: bool,
 ) -> None:
     """Train a small convolutional network on handwritten digits.
 
@@ -90,6 +97,7 @@ def train(
       rot180 train                      the defaults: a few seconds, about 99 %
       rot180 train --seed 1 --out again
       rot180 train --epochs 3 --lr 0.05
+      rot180 train --profile            and where a step's time goes
 
     The last line printed is the accuracy on the test images. The weights are saved
     after every epoch. Ctrl-C, SIGTERM and SIGHUP end training early and keep what was
@@ -115,12 +123,16 @@ def train(
                 folder = training.RunFolder(out)
             except DataError as error:
                 raise click.BadParameter(str(error), param_hint="'--out'") from error
-            _run(trainer, folder, output)
+            _run(trainer, folder, output, profile)
 
 
-def _run(trainer: "Trainer", folder: "RunFolder", output: Output) -> None:
+def _run(
+    trainer: "Trainer", folder: "RunFolder", output: Output, profile: bool
+) -> None:
     """Trains, saves, and prints; a signal ends it with the weights saved."""
     try:
+        if profile:
+            _profile(trainer, folder, output)
         history = _train(trainer, folder, output)
         if _draw(folder, history) is None:
             output.say("no curves.png without matplotlib: pip install 'rot180[plot]'")
@@ -141,6 +153,23 @@ def _run(trainer: "Trainer", folder: "RunFolder", output: Output) -> None:
         ) from error
     output.say(f"saved to {folder.path}")
     output.say(f"test accuracy {accuracy:.4f}")
+
+
+def _profile(trainer: "Trainer", folder: "RunFolder", output: Output) -> None:
+    """Writes where a step's time goes, and says where that stands."""
+    plan = trainer.plan(measure=True)
+    moved = folder.trouble
+    paths = folder.save_profile(plan)
+    if folder.trouble != moved:
+        output.note(f"{folder.trouble}\n  The run goes on in {folder.path}.")
+    milliseconds = (plan.measured or 0.0) * 1e3
+    names = ", ".join(path.name for path in paths)
+    output.say(
+        f"profile of a step, {len(plan.kernels)} kernels in {milliseconds:.2f} ms: "
+        f"{names} in {folder.path}"
+    )
+    if not any(path.suffix == ".png" for path in paths):
+        output.say("no profile.png without matplotlib: pip install 'rot180[plot]'")
 
 
 def _draw(folder: "RunFolder", history: "list[Metrics]") -> Path | None:

@@ -37,8 +37,10 @@ from rot180.functional._pool import (
     max_pool,
     max_pool_backward,
 )
+from rot180.functional._step_plan import StepPlan
 
 __all__ = [
+    "StepPlan",
     "add",
     "avg_pool",
     "avg_pool_backward",

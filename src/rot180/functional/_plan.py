@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rot180 import autograd, ops, runtime
 from rot180.errors import ArgumentError
+from rot180.functional._step_plan import is_moving, step_plan
 
 if TYPE_CHECKING:
     from rot180.program import Program, Target
@@ -117,33 +118,62 @@ def plan_of(op: ops.Op, *types: ops.TensorType) -> Plan:
     return Plan(op, target, names[type(bound)], tile, tiles, bound)
 
 
-def plan(function: Callable[..., Any], *args: Any, **options: Any) -> Plan:
+def plan(
+    function: Callable[..., Any], *args: Any, measure: bool = False, **options: Any
+) -> Any:
     """What `function(*args, **options)` would run, and why.
 
     Args:
-        function: A public function, such as `rot180.conv`.
-        args: Its operands, arrays.
+        function: A public function, such as `rot180.conv`; or one of your own that
+            `jit` could trace, jitted or not, such as a whole training step.
+        args: Its operands, arrays or trees of them.
+        measure: Whether a function of your own is run to see how long each kernel
+            takes.
         options: Its options.
 
     Returns:
-        The plan of the first kernel that the call runs; `print` it, or read its `tile`,
-        `program`, `ir` and `assembly`.
+        For a public function the `Plan` of the first kernel that the call runs:
+        `print` it, or read its `tile`, `program`, `ir` and `assembly`. For one of your
+        own the `StepPlan` of all its kernels: `print` it, or see its `kernels`,
+        `by_layer`, `to_json`, `chart` and `measure`.
 
     Raises:
         ShapeError, DTypeError, ArgumentError: As `function` does.
+
+    Example:
+        >>> import numpy as np
+        >>> import rot180
+        >>> x = np.ones((1, 4, 8, 8), np.float32)
+        >>> w = np.ones((4, 4, 3, 3), np.float32)
+        >>> step = rot180.jit(lambda x: rot180.relu(rot180.conv(x, w)))
+        >>> [kernel.name for kernel in rot180.plan(step, x).kernels]
+        ['conv', 'relu']
     """
     if not callable(function):
         raise ArgumentError(
             f"plan: a {type(function).__name__} is no function\n"
             "  Pass a function such as rot180.conv, and arrays."
         )
+    ops.check_flags("plan", measure=measure)
+    if not _is_public(function):
+        step = step_plan(function, *args, **options)
+        return step.measure() if measure else step
+    if measure:
+        raise ArgumentError(
+            f"plan: measure=True, but {function.__name__} is no function of yours\n"
+            "  Pass rot180.jit of it, or leave measure out."
+        )
     for op, types in autograd.steps_of(function, *args, **options):
-        if not isinstance(op, _MOVING):
+        if not is_moving(op):
             return plan_of(op, *types)
     raise ArgumentError(
-        f"plan: {getattr(function, '__name__', function)} runs no kernel\n"
+        f"plan: {function.__name__} runs no kernel\n"
         "  Pass a function such as rot180.conv, and arrays."
     )
 
 
-_MOVING = (ops.Reshape, ops.Identity, ops.StopGradient, ops.Full)
+def _is_public(function: Callable[..., Any]) -> bool:
+    """Whether it is one of ours, as it stands: not jitted, which keeps its names."""
+    module = getattr(function, "__module__", None) or ""
+    is_ours = module.startswith(f"{__package__}.")
+    return is_ours and not hasattr(function, "__wrapped__")

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rot180 import ops
+from rot180 import autograd, ops
 from rot180.errors import ArgumentError, DataError, Rot180Error
 from rot180.nn._key import BlankKey, Key
 from rot180.nn._picture import line, picture
@@ -220,13 +220,14 @@ class Scope:
                 "  Store it as an attribute of that module in __init__."
             )
         try:
-            y, state = child.apply(
-                self._params.get(name, {}),
-                self.new_state.get(name, {}),
-                x,
-                training=self.training,
-                key=None if self.key is None else self.key.fold(name),
-            )
+            with autograd.inside(name, type(child).__name__):
+                y, state = child.apply(
+                    self._params.get(name, {}),
+                    self.new_state.get(name, {}),
+                    x,
+                    training=self.training,
+                    key=None if self.key is None else self.key.fold(name),
+                )
         except Rot180Error as error:
             error.within(name, line(child))
             raise

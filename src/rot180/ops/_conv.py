@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -87,6 +88,17 @@ class Conv(Op):
     def output_size(self) -> tuple[int, ...]:
         """Spatial extents of `y`."""
         return self.window.output_size(self.input_size, op=_NAMES[self.out])
+
+    @property
+    def label(self) -> str:
+        """The name of the function that computes it."""
+        return _NAMES[self.out]
+
+    def multiply_adds(self, *inputs: TensorType) -> int:
+        """Returns one for each image, position of `y` and weight."""
+        weights = self.infer(*inputs)[0] if self.out == "w" else inputs[1]
+        positions = inputs[0].shape[0] * math.prod(self.output_size)
+        return positions * math.prod(weights.shape)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the type of the operand left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,6 +66,18 @@ class Fused(Op):
             parts.append(f"{names[-1]} = {step.fn}({operands})")
         results = ", ".join(names[number] for number, _ in self.results)
         return f"Fused({'; '.join(parts)} -> {results})"
+
+    @property
+    def label(self) -> str:
+        """The first of its functions, and how many follow."""
+        functions = [step.fn for step in self.steps if step.fn != NUMBER]
+        more = len(functions) - 1
+        return f"{functions[0]} and {more} more" if more else functions[0]
+
+    def operations(self, *inputs: TensorType) -> int:
+        """Returns one for each function at each place."""
+        count = sum(step.fn != NUMBER for step in self.steps)
+        return count * math.prod(self.shape)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the results' types."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 FLOATS: Final = ("float32", "float64")
 INTEGERS: Final = ("int32", "int64")
 DTYPES: Final = (*FLOATS, *INTEGERS, "bool")
+_ITEM_BYTES: Final = dict(zip(DTYPES, (4, 8, 4, 8, 1), strict=True))
 # Elements; 4 TiB of float32 are more than a machine gives to one array.
 _MOST: Final = 2**40
 
@@ -44,6 +46,11 @@ class TensorType:
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of an array of this type."""
+        return math.prod(self.shape) * _ITEM_BYTES[self.dtype]
 
     @property
     def is_floating(self) -> bool:
@@ -88,6 +95,21 @@ class Op(ABC):
             needs: Which inputs' cotangents are wanted.
         """
         return (None,) * len(inputs)
+
+    @property
+    def label(self) -> str:
+        """A short name for people."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def multiply_adds(self, *inputs: TensorType) -> int:
+        """Returns how many products are summed, padding included."""
+        return 0
+
+    def operations(self, *inputs: TensorType) -> int:
+        """Returns how many multiply-adds, or how many other functions of numbers."""
+        types = (*inputs, *self.infer(*inputs))
+        sums = self.multiply_adds(*inputs)
+        return sums or max(math.prod(t.shape) for t in types)
 
     @property
     def may_alias(self) -> bool:

@@ -50,6 +50,11 @@ class Pointwise(Op):
 
     fn: str
 
+    @property
+    def label(self) -> str:
+        """The function's name."""
+        return self.fn
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Returns the common shape and dtype."""
         formula = POINTWISE.get(self.fn)

@@ -38,7 +38,15 @@ from rot180.program._target import Target
 from rot180.schedules._counter import MOST_LEVELS, treed
 from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._rewrite import at, cut, fuse, hold, renamed, split
-from rot180.schedules._tile import Tile, flatten, marked, sink, staged
+from rot180.schedules._tile import (
+    Tile,
+    axis_of,
+    flatten,
+    is_alone,
+    marked,
+    sink,
+    staged,
+)
 
 BLOCKS = 16  # blocks of results that keep a team busy by themselves
 
@@ -50,7 +58,7 @@ def over_images(program: Program, tile: Tile, target: Target) -> Program:
         for k, c, r, s: for n, p, q: w[k,c,r,s] += y[..] * x[..]
         ->
         for item = (group of leaves, block of k, block of c):
-            stage the leaves' x, padded, and y
+            stage the leaves' x, padded, and y (not what is read once, as it lies)
             for k_block, r, s, c_block:
                 hold tile[c, k]: for leaf: for p, q: tile += y * x
                     carry the leaf's tile into a binary counter
@@ -210,8 +218,17 @@ class _Plan:
         """The sums of one group of leaves."""
         body = self._held(self._tiled(self._around()))
         for factor in self.nest.factors:
-            body = staged(self.nest, self.tile, factor, body, self.lanes)
+            if not self._is_read_once_by_vectors(factor):
+                body = staged(self.nest, self.tile, factor, body, self.lanes)
         return body
+
+    def _is_read_once_by_vectors(self, factor: Access) -> bool:
+        """Whether a copy gains nothing: whole vectors as they lie, none read again."""
+        lane = self.tile.lane
+        if not all(is_alone(factor, name) for name, _ in self.nest.extents):
+            return False
+        is_dense = factor.buffer.strides[axis_of(factor, lane)] == 1
+        return is_dense and self.nest.extent(lane) % self.sizes[lane] == 0
 
     def _over_sums(self, make: Callable[[Access, tuple[Affine, ...]], Store]) -> Blocks:
         """A store for every result of a block, lanes along the vectors."""

@@ -178,6 +178,24 @@ class Trainer:
         self.epoch += 1
         return metrics
 
+    def plan(self, *, measure: bool = False) -> functional.StepPlan:
+        """Returns which kernels a step runs, and for which layer and pass.
+
+        Args:
+            measure: Whether to run the step on the first images to time each kernel;
+                nothing is learnt.
+        """
+        size = self.settings.batch_size
+        plan: functional.StepPlan = functional.plan(
+            self._train_step,
+            *(self.params, self.state, self._slots),
+            *(self.data.images[:size], self.data.labels[:size]),
+            self._lr(self.settings.optimiser.lr),
+            self._step_key(0),
+            measure=measure,
+        )
+        return plan
+
     def test_accuracy(self) -> float:
         """Returns the share of the test part that the network classifies rightly."""
         return accuracy(
@@ -197,14 +215,18 @@ class Trainer:
         return self.settings.optimiser.lr * one_cycle(self.step, steps)
 
     def _one_step(self, images: Array, labels: Array, rate: float) -> tuple[Any, Any]:
-        leaves, _ = tree_flatten(self.params)
-        lr = np.asarray(rate, leaves[0].dtype) if leaves else rate
+        lr = self._lr(rate)
         params, state, slots, loss, hits = self._stepped(images, labels, lr)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {float(loss)}", rate)
         self.params, self.state, self._slots = params, state, slots
         self.step += 1
         return loss, hits
+
+    def _lr(self, rate: float) -> Any:
+        """A learning rate as a step takes it: an array, which may change."""
+        leaves, _ = tree_flatten(self.params)
+        return np.asarray(rate, leaves[0].dtype) if leaves else rate
 
     def _stepped(self, images: Array, labels: Array, lr: Any) -> Any:
         """Returns what the step gives.

@@ -12,20 +12,27 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from rot180.errors import ArgumentError, DataError
+from rot180.errors import ArgumentError, DataError, MissingPackageError
+from rot180.functional import StepPlan
 from rot180.train._checkpoint import to_bytes, write_atomically
 from rot180.train._loop import Metrics, Trainer
 
 _MEASURES: Final = "metrics.jsonl"
 _WEIGHTS: Final = "model.safetensors"
 _CURVES: Final = "curves.png"
+_PROFILE: Final = {
+    "text": "profile.txt",
+    "json": "profile.json",
+    "chart": "profile.png",
+}
 
 
 class RunFolder:
     """The folder of one run.
 
     `metrics.jsonl` has one line per epoch, `model.safetensors` the weights, and
-    `curves.png` the loss and accuracy over the epochs. The run that made
+    `curves.png` the loss and accuracy over the epochs; `profile.*`, if asked for, say
+    where a step's time goes. The run that made
     `metrics.jsonl` owns the folder: no other writes there.
 
     Where the folder takes no more, because the disk is full or a permission is gone,
@@ -113,6 +120,24 @@ class RunFolder:
             ) from error
         self.trouble = trouble
 
+    def save_profile(self, plan: StepPlan) -> list[Path]:
+        """Writes where a step's time goes; returns the paths.
+
+        They are `profile.txt`, `profile.json` and, with matplotlib, `profile.png`.
+
+        Raises:
+            DataError: Neither the folder nor a temporary one can be written to.
+        """
+        contents = {
+            _PROFILE["text"]: f"{plan!r}\n".encode(),
+            _PROFILE["json"]: f"{plan.to_json()}\n".encode(),
+        }
+        with contextlib.suppress(MissingPackageError):
+            contents[_PROFILE["chart"]] = plan.chart()
+        names = [*contents]
+        self._write(contents)
+        return [self.path / name for name in names]
+
     def draw_curves(self, history: Sequence[Metrics]) -> Path | None:
         """Writes `curves.png` and returns its path; None where matplotlib is absent.
 
@@ -141,7 +166,7 @@ class RunFolder:
 
 def _claim(path: Path) -> None:
     """Makes the folder's first file, which one of two runs alone can do."""
-    names = (_MEASURES, _WEIGHTS, _CURVES)
+    names = (_MEASURES, _WEIGHTS, _CURVES, *_PROFILE.values())
     taken = [name for name in names if os.path.lexists(path / name)]
     if not taken:
         try:

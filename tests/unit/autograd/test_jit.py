@@ -1,6 +1,7 @@
 """Traces are made once for each kind of argument, and run from then on."""
 
 import itertools
+import sys
 from typing import Any
 
 import numpy as np
@@ -247,3 +248,21 @@ def test_an_argument_that_cannot_be_traced_is_named() -> None:
         jit(lambda x, rows: x)(1.0, {"a": [np.ones(2), np.ones(2, "f2")]})
     with pytest.raises(DTypeError, match="argument text: dtype str32 is not supp"):
         jit(lambda *, text: text)(text=np.array(["a"]))
+
+
+def _python_calls(leaves: int) -> int:
+    """Python functions called by a warm call on some leaves, each a step of its own."""
+    step = rot180.jit(lambda xs: [x * 0.5 for x in xs])
+    xs = [np.ones(n + 2, "float32") for n in range(leaves)]
+    step(xs)
+    seen: list[str] = []
+    sys.setprofile(lambda frame, event, _: seen.append(event))
+    try:
+        step(xs)
+    finally:
+        sys.setprofile(None)
+    return seen.count("call")
+
+
+def test_a_warm_call_does_little_in_python_for_a_leaf_and_its_step() -> None:
+    assert (_python_calls(40) - _python_calls(20)) / 20 <= 6

@@ -71,7 +71,7 @@ CALLS: dict[str, Callable[[], Any]] = {
         lambda w: (rot180.grad(lambda v: (rot180.conv(X, v) ** 2).sum())(w) * w).sum()
     )(W * np.float32(0.1)),
 }
-SETTINGS = {"Rot180Error", "get_num_threads", "set_num_threads"}
+SETTINGS = {"Rot180Error", "StepPlan", "get_num_threads", "set_num_threads"}
 
 
 @pytest.fixture

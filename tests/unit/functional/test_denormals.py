@@ -62,7 +62,7 @@ def calls(dtype: str, value: float) -> dict[str, Callable[[], Any]]:
 
 
 # Of these a zero and a denormal give the same anyway, or there is no number.
-UNTOUCHED = {"correct", "cross_entropy", "log", "log_softmax", "plan"}
+UNTOUCHED = {"StepPlan", "correct", "cross_entropy", "log", "log_softmax", "plan"}
 MOVES: dict[str, Callable[[Array], Any]] = {
     "flatten": lambda x: functional.flatten(x, 0),
     "rot180": lambda x: rot180.rot180(rot180.rot180(x)),
