@@ -7,7 +7,6 @@ goes with the last program that used it.
 
 from __future__ import annotations
 
-import math
 import weakref
 from bisect import insort
 from collections.abc import Sequence
@@ -140,7 +139,7 @@ def plan(
                 continue
             strides = strides_of(kind.shape, laid.get(number), _item(kind))
             place = Place(number, kind, 0, strides)
-            size = -(-_bytes(kind) // ALIGNMENT) * ALIGNMENT
+            size = -(-kind.nbytes // ALIGNMENT) * ALIGNMENT
             taken = next((old for old in dying if old.is_like(place)), None)
             if taken is not None:
                 dying.remove(taken)
@@ -166,10 +165,6 @@ def _overwritable(node: Node, owner: dict[int, int]) -> list[int]:
 
 def _item(kind: TensorType) -> int:
     return np.dtype(kind.dtype).itemsize
-
-
-def _bytes(kind: TensorType) -> int:
-    return math.prod(kind.shape) * _item(kind)
 
 
 def owners(nodes: Sequence[Node]) -> dict[int, int]:

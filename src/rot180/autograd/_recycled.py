@@ -59,13 +59,10 @@ def recyclable(
     """Returns which results are large and of the type of an input."""
     given = {types[i] for i in inputs}
     return [
-        i for i in dict.fromkeys(results) if types[i] in given and _is_large(types[i])
+        i
+        for i in dict.fromkeys(results)
+        if types[i] in given and types[i].nbytes >= LEAST_BYTES
     ]
-
-
-def _is_large(kind: TensorType) -> bool:
-    size = int(np.prod(kind.shape, dtype=np.int64)) * np.dtype(kind.dtype).itemsize
-    return size >= LEAST_BYTES
 
 
 def _counts_references() -> bool:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 _CALLS = 1024
-_LONG = 4096  # terms of a row that is summed in one chain
 _APART = 64
 # What says that nothing can be compiled: LLVM fails or is missing.  A want of memory or
 # of a file passes: it costs that call, and is raised.
@@ -289,8 +288,10 @@ def _in_front(
     if not axes:
         return (x,)
     if kept == list(range(len(kept))) and kept and x.flags.c_contiguous:
+        from rot180.lower import LONG  # what compiles is loaded when it is needed
+
         shape, length = x.shape[: len(kept)], math.prod(x.shape[len(kept) :])
-        if kind == "sum" and length > _LONG and x.size:
+        if kind == "sum" and length > LONG and x.size:
             return (_long_rows(x.reshape(-1, length)).reshape(shape),)
         return None
     if kind == "sum" and 0 not in kept:

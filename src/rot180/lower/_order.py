@@ -18,7 +18,7 @@ Leaves = tuple[tuple[str, int], ...]
 # A chain of 4,096 float32 terms may lose three digits, and most are shorter: they stay
 # whole. Leaves of 128 cost 3 to 6 % of the additions, and keep the error below four
 # times that of a tree over single terms.
-_LONG = 4096
+LONG = 4096
 _LEAF = 128
 _SHORT = 32  # terms: fewer, and the tree's own additions would count
 
@@ -31,7 +31,7 @@ def leaves_within(chain: Sequence[str], extents: Mapping[str, int | None]) -> Le
         extents: of every index.
     """
     sizes = [extents[i] or 0 for i in chain]
-    return _cut(chain, sizes) if math.prod(sizes) > _LONG else ()
+    return _cut(chain, sizes) if math.prod(sizes) > LONG else ()
 
 
 def leaves_over_images(

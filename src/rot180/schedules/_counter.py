@@ -23,6 +23,7 @@ from rot180.program._nodes import (
     dense,
     index,
 )
+from rot180.schedules._rewrite import at
 
 MOST_LEVELS = 40  # of a counter: more leaves than fit in any memory
 
@@ -63,6 +64,16 @@ def treed(loop: Loop, levels: int, count: Affine, at_most: int | None) -> Blocks
     for buffer in reversed((*buffers, counter)):
         inside = (Alloc(buffer, inside),)
     return inside
+
+
+def summed(body: Blocks, name: str, count: Affine, at_most: int | None) -> Blocks:
+    """Sum what the loops over `name` hold in trees, of `at_most` leaves if it is known.
+
+    Raises:
+        ScheduleError: there is no such loop, or it holds nothing.
+    """
+    levels = MOST_LEVELS if at_most is None else at_most.bit_length()
+    return at(body, name, lambda loop: treed(loop, levels, count, at_most))
 
 
 def _allocated(body: Blocks) -> tuple[list[Buffer], Blocks]:

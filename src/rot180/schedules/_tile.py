@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from rot180.errors import ScheduleError
 from rot180.program._callspec import Count
@@ -23,9 +22,9 @@ from rot180.program._nodes import (
     substitute,
 )
 from rot180.schedules._copies import stage, staged_bytes
-from rot180.schedules._counter import treed
+from rot180.schedules._counter import summed
 from rot180.schedules._nest import IMAGE, Nest
-from rot180.schedules._rewrite import at, cut, hold, map_accesses, mark
+from rot180.schedules._rewrite import cut, hold, map_accesses, mark
 
 _MOST_STAGED = 1 << 26  # bytes; more would be copied through memory for nothing
 
@@ -161,15 +160,11 @@ def held(nest: Nest, body: Blocks) -> Blocks:
         return body
     body = hold(body, chain[0])
     for name, size in reversed(reduction.leaves):
-        extent = nest.extent(name)
+        pieces = -(-nest.extent(name) // size)
         limit = dict(nest.limits).get(name) if size == 1 else None
-        count = constant(-(-extent // size)) if limit is None else index(limit)
-        body = at(body, f"{name}_leaf", partial(_treed, count, extent))
+        count = constant(pieces) if limit is None else index(limit)
+        body = summed(body, f"{name}_leaf", count, pieces)
     return body
-
-
-def _treed(count: Affine, most: int, loop: Loop) -> Blocks:
-    return treed(loop, most.bit_length(), count, most)
 
 
 def marked(tile: Tile, body: Blocks) -> Blocks:

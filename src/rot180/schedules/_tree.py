@@ -35,7 +35,7 @@ from rot180.program._nodes import (
     substitute,
 )
 from rot180.program._target import Target
-from rot180.schedules._counter import MOST_LEVELS, treed
+from rot180.schedules._counter import MOST_LEVELS, summed
 from rot180.schedules._nest import IMAGE, Nest
 from rot180.schedules._rewrite import at, cut, fuse, hold, renamed, split
 from rot180.schedules._tile import (
@@ -314,13 +314,9 @@ class _Plan:
         body = hold(body, first)
         for number in range(len(self.cuts) - 1, 0, -1):
             pieces = self._pieces(number)
-            body = at(
-                body,
-                f"{self.cuts[number][0]}_leaf",
-                lambda loop, n=pieces: treed(loop, n.bit_length(), constant(n), n),  # type: ignore[misc]
-            )
-        levels, left = self.group.bit_length(), self._left()
-        body = at(body, "leaf", lambda loop: treed(loop, levels, left, self.group))
+            name, _ = self.cuts[number]
+            body = summed(body, f"{name}_leaf", constant(pieces), pieces)
+        body = summed(body, "leaf", self._left(), self.group)
         return marked(tile=self.tile, body=body)
 
     # ------------------------------------------------------------ second phase
@@ -341,8 +337,7 @@ class _Plan:
         body = split(body, f"{lane}_in", self.lanes, f"{lane}_vector", f"{lane}_lane")
         body = sink(body, (f"{lane}_vector", f"{lane}_lane"))
         body = hold(body, f"{lane}_vector")
-        every = index("groups")
-        body = at(body, "group", lambda loop: treed(loop, MOST_LEVELS, every, None))
+        body = summed(body, "group", index("groups"), None)
         body = fuse(body, out.buffer.name, self.nest.finished)
         body = marked(replace(tile, pixels=(), unroll=()), body)
         return flatten([*loops], body, keep=0)

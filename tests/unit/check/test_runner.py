@@ -688,22 +688,20 @@ def test_options_of_every_kind_reach_the_subject(tmp_path: Path) -> None:
     assert repr(given | {"s": 3})[1:-1] in outcome.message
 
 
-def test_the_end_of_the_run_s_time_ends_a_call_and_says_which(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(1.2, r"^conv: a call had not returned after"), (0.2, r"^$")],
+    ids=["long", "just begun"],
+)
+def test_the_end_of_the_run_s_time_ends_a_call_and_says_which(
+    tmp_path: Path, seconds: float, told: str
+) -> None:
+    """Of one just begun it says nothing: a verdict would be incomplete by chance."""
     path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
     with ChildRunner(path, timeout=50) as runner:
         assert runner.facts.functions == ("conv",)
-        runner.until = time.monotonic() + 1.2
-        with pytest.raises(OutOfTime, match=r"^conv: a call had not returned after"):
-            runner.call("conv", OPERANDS[:2], {})
-
-
-def test_a_call_cut_soon_after_it_began_is_not_told_of(tmp_path: Path) -> None:
-    """Else a subject would be incomplete or not by chance."""
-    path = write(tmp_path, "import time\ndef conv(x, w): time.sleep(60)\n")
-    with ChildRunner(path, timeout=50) as runner:
-        assert runner.facts.functions == ("conv",)
-        runner.until = time.monotonic() + 0.2
-        with pytest.raises(OutOfTime, match=r"^$"):
+        runner.until = time.monotonic() + seconds
+        with pytest.raises(OutOfTime, match=told):
             runner.call("conv", OPERANDS[:2], {})
 
 
